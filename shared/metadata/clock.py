@@ -1,0 +1,25 @@
+"""Now, on the metadata database's clock: processes on several machines need no common one, and their own may jump."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Float, cast, func, select, text
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import ColumnElement
+
+
+def database_now(session: Session) -> ColumnElement[float]:
+    """Unix seconds, as an expression."""
+    if session.get_bind().dialect.name == "sqlite":
+        return cast(text("(julianday('now') - 2440587.5) * 86400.0"), Float)
+    return cast(func.extract("epoch", func.clock_timestamp()), Float)
+
+
+def database_seconds(session: Session) -> float:
+    """Unix seconds, asked for."""
+    return session.scalar(select(database_now(session))) or 0.0
+
+
+def database_instant(session: Session) -> datetime:
+    return datetime.fromtimestamp(database_seconds(session), UTC)

@@ -1,0 +1,261 @@
+"""The rows of queries: every change of state is one compare-and-set UPDATE, fenced by the epoch of whoever holds it.
+
+So a query has exactly one end, whoever dies, wakes up late or says it twice. Synchronous; raises DatabaseUnavailable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, sessionmaker
+
+from shared.errors import InvalidInput, NotFound
+from shared.metadata.clock import database_now, database_seconds
+from shared.metadata.engine import writing
+from shared.metadata.models import Database, Query
+from shared.sqllab.states import ENDS, HELD, QueryState, before
+
+HELD_WORDS = sorted(state.value for state in HELD)
+END_WORDS = sorted(state.value for state in ENDS)
+RATE_WINDOW_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A query as it is asked for; `timeout_s` is from now to its end, queueing included."""
+
+    client_id: str
+    username: str
+    database: Database
+    sql: str
+    queue: str
+    correlation_id: str
+    timeout_s: float
+    row_limit: int
+    limiting_factor: str
+    run_async: bool
+    catalog: str | None = None
+    schema: str | None = None
+    tab: str = ""
+    sql_editor_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A query in hand: who has it, since which epoch, and for how long it may go on."""
+
+    query: Query
+    owner: str
+    epoch: int
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the holder of a query is told of it."""
+
+    epoch: int
+    stop_asked_by: str | None
+
+
+class Refusal(StrEnum):
+    """Why a query is not taken."""
+
+    GONE = "gone"  # ended, or in somebody's hand: the message came twice
+    BUSY = "busy"  # its database has as many as it takes
+    RATE = "rate"  # this actor has begun as many in this second as it may
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    rate: int  # queries begun by one actor in a second, in the whole fleet
+    lease_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a query ended."""
+
+    state: QueryState
+    code: str = ""
+    reason: str = ""
+    rows: int | None = None
+    results_key: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Queries:
+    def __init__(self, sessions: sessionmaker[Session]) -> None:
+        self._sessions = sessions
+
+    def make(self, order: Order, *, rate: int) -> Query | None:
+        """The row of a new query; None when this person asked for `rate` in this second already.
+
+        Raises InvalidInput for a client id that was used before.
+        """
+        values = {name: getattr(order, name) for name in Order.__slots__ if name not in ("database", "timeout_s")}
+        try:
+            with writing(self._sessions) as session:
+                now = database_seconds(session)
+                recent = (Query.username == order.username) & (Query.created_at > now - RATE_WINDOW_S)
+                if (session.scalar(select(func.count()).where(recent)) or 0) >= rate:
+                    return None
+                query = Query(
+                    **values,
+                    database_id=order.database.id,
+                    database_name=order.database.name,
+                    created_at=now,
+                    changed_at=now,
+                    deadline_at=now + order.timeout_s,
+                    extra={},
+                )
+                session.add(query)
+        except IntegrityError as error:
+            raise InvalidInput(f"client_id {order.client_id!r} is that of another query.", field="client_id") from error
+        return query
+
+    def published(self, query_id: int) -> None:
+        """Its message is in the queue."""
+        with writing(self._sessions) as session:
+            values = {"published_at": database_now(session), "publications": Query.publications + 1}
+            session.execute(update(Query).where(Query.id == query_id).values(values))
+
+    def find(self, *where: ColumnElement[bool]) -> Query:
+        """Raises NotFound."""
+        with self._sessions() as session:
+            found = session.scalar(select(Query).where(*where))
+        if found is None:
+            raise NotFound("There is no such query.")
+        return found
+
+    def claim(self, query_id: int, owner: str, limits: Limits) -> Hold | Refusal:
+        """Takes a pending query in hand."""
+        with writing(self._sessions) as session:
+            query = session.get(Query, query_id)
+            if query is None or query.status != QueryState.PENDING:
+                return Refusal.GONE
+            # The database's row is the lock: of two who count, one counts after the other.
+            most = session.scalar(
+                select(Database.query_concurrency)
+                .where(Database.id == query.database_id)
+                .with_for_update(key_share=True)
+            )
+            now = database_seconds(session)
+            if (refusal := _refusal(session, query, now, most, limits.rate)) is not None:
+                # Looked at by a worker, so it is not lost: the sweeper need not publish it again.
+                session.execute(update(Query).where(Query.id == query_id).values(published_at=now))
+                return refusal
+            values = {
+                "status": QueryState.SCHEDULED.value,
+                "owner": owner,
+                "epoch": Query.epoch + 1,
+                "lease_until": now + limits.lease_s,
+                "changed_at": now,
+                "started_at": now,
+            }
+            mine = (Query.id == query_id) & (Query.status == QueryState.PENDING.value)
+            taken = session.execute(update(Query).where(mine).values(values).returning(Query.epoch)).scalar()
+            if taken is None:
+                return Refusal.GONE
+            session.refresh(query)
+            return Hold(query, owner, taken, query.deadline_at - now)
+
+    def move(self, hold: Hold, state: QueryState, **values: Any) -> bool:
+        """To a state that is no end; False when it is no longer ours: somebody else has ended it."""
+        return self._set(_held_by(hold), state, values)
+
+    def note(self, hold: Hold, **values: Any) -> None:
+        """Progress, without a change of state."""
+        with writing(self._sessions) as session:
+            mine = _held_by(hold) & Query.status.in_(HELD_WORDS)
+            session.execute(update(Query).where(mine).values(**values, changed_at=database_now(session)))
+
+    def end(self, hold: Hold, end: End) -> bool:
+        """To its end; False when it has one already."""
+        return self._set(_held_by(hold), end.state, _ended(end))
+
+    def end_lapsed(self, query: Query, end: End) -> bool:
+        """Of one whose holder let the lease lapse, or that nobody holds; False when it went on meanwhile.
+
+        What the holder left in the database is still noted (`server_id`), for whoever ends that.
+        """
+        values = _ended(end) | {"epoch": Query.epoch + 1}
+        del values["server_id"]
+        return self._set((Query.id == query.id) & (Query.epoch == query.epoch), end.state, values)
+
+    def put_back(self, query: Query) -> bool:
+        """To pending, from the hand of one who died before anything was sent to the database."""
+        mine = (Query.id == query.id) & (Query.epoch == query.epoch)
+        values = {"owner": "", "epoch": Query.epoch + 1, "lease_until": 0.0, "published_at": None, "started_at": None}
+        return self._set(mine, QueryState.PENDING, values)
+
+    def beat(self, owner: str, lease_s: float) -> None:
+        """Renews the lease on all that `owner` has in hand."""
+        with writing(self._sessions) as session:
+            mine = (Query.owner == owner) & Query.status.in_(HELD_WORDS)
+            session.execute(update(Query).where(mine).values(lease_until=database_now(session) + lease_s))
+
+    def in_hand(self, owner: str, ids: Iterable[int]) -> dict[int, Look]:
+        """Those of these queries that `owner` still has in hand."""
+        mine = Query.id.in_(list(ids)) & (Query.owner == owner) & Query.status.in_(HELD_WORDS)
+        with self._sessions() as session:
+            rows = session.execute(select(Query.id, Query.epoch, Query.stop_asked_by).where(mine))
+            return {number: Look(epoch, asked_by) for number, epoch, asked_by in rows}
+
+    def stop(self, query_id: int, username: str) -> Query:
+        """Ends a pending query; asks the worker that has it to stop one in hand. The query as it is then."""
+        reason = f"Stopped by {username or 'the operator'}."
+        with writing(self._sessions) as session:
+            now = database_now(session)
+            open_ = (Query.id == query_id) & Query.status.not_in(END_WORDS)
+            asked = update(Query).where(open_, Query.stop_asked_by.is_(None)).values(stop_asked_by=username)
+            session.execute(asked.values(changed_at=now))
+            pending = open_ & (Query.status == QueryState.PENDING.value)
+            values = _ended(End(QueryState.STOPPED, "query_cancelled", reason))
+            session.execute(update(Query).where(pending).values(**values, changed_at=now, ended_at=now))
+        return self.find(Query.id == query_id)
+
+    def _set(self, mine: ColumnElement[bool], state: QueryState, values: Mapping[str, Any]) -> bool:
+        with writing(self._sessions) as session:
+            now = database_now(session)
+            stamped = {**values, "status": state.value, "changed_at": now}
+            if state in ENDS:
+                stamped["ended_at"] = now
+            ready = mine & Query.status.in_(before(state))
+            done = session.execute(update(Query).where(ready).values(stamped).returning(Query.id)).first()
+            return done is not None
+
+
+def _held_by(hold: Hold) -> ColumnElement[bool]:
+    return (Query.id == hold.query.id) & (Query.owner == hold.owner) & (Query.epoch == hold.epoch)
+
+
+def _refusal(session: Session, query: Query, now: float, most: int | None, rate: int) -> Refusal | None:
+    """`most`: queries at once in one database, in the whole fleet; None: any number."""
+    here = (Query.database_id == query.database_id) & Query.status.in_(HELD_WORDS)
+    if most is not None and (session.scalar(select(func.count()).where(here)) or 0) >= most:
+        return Refusal.BUSY
+    begun = (Query.started_at > now - RATE_WINDOW_S) & (Query.changed_at > now - RATE_WINDOW_S)
+    same = begun & (Query.queue == query.queue)
+    if (session.scalar(select(func.count()).where(same)) or 0) >= rate:
+        return Refusal.RATE
+    return None
+
+
+def _ended(end: End) -> dict[str, Any]:
+    return {
+        "status": end.state.value,
+        "code": end.code,
+        "reason": end.reason,
+        "results_key": end.results_key,
+        "lease_until": 0.0,
+        "server_id": None,
+        **({"rows": end.rows} if end.rows is not None else {}),
+        **({"extra": dict(end.extra)} if end.extra else {}),
+        **({"progress": 100} if end.state is QueryState.SUCCESS else {}),
+    }
