@@ -1,0 +1,145 @@
+"""Waiting for queries without asking the database once for each who waits: one look for all of this gateway.
+
+A look costs one SELECT, is made only while somebody waits or listens, and finds what any gateway and any worker wrote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import structlog
+
+from services.api.blocking import Blocking
+from shared.errors import DatabaseUnavailable, TooManyRequests
+from shared.metadata.models import Query
+from shared.sqllab.history import History
+
+log = structlog.get_logger(__name__)
+EARLY_S, LATE_S = 0.02, 0.25  # between two looks for the end of queries: while one was asked for just now, and later
+JUST_NOW_S = 1.0
+LISTEN_S = 0.3  # between two looks for changes
+OWN_LISTENERS = 20  # of one person in one gateway process
+BEHIND = 1000  # changes that a listener may not have read yet; older ones are dropped, the newest tell all
+
+
+@dataclass(slots=True, eq=False)
+class Listener:
+    """Whose changes are listened to; None: everybody's."""
+
+    username: str | None
+    news: deque[Query] = field(default_factory=lambda: deque(maxlen=BEHIND))
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def next(self, timeout_s: float) -> list[Query]:
+        """What came since the last time; [] when nothing did within the time."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.came.wait(), timeout_s)
+        self.came.clear()
+        news = list(self.news)
+        self.news.clear()
+        return news
+
+
+class QueryWatch:
+    """For one event loop."""
+
+    def __init__(self, history: History, blocking: Blocking, most_listeners: int) -> None:
+        self._history = history
+        self._blocking = blocking
+        self._most = most_listeners
+        self.is_ending = False
+        self._waiting: dict[int, asyncio.Future[Query]] = {}
+        self._asked_at = 0.0
+        self._listeners: set[Listener] = set()
+        self._since = 0.0
+        self._seen: dict[int, float] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def ended(self, query_id: int, timeout_s: float) -> Query | None:
+        """The query when it has ended; None when it has not within the time."""
+        loop = asyncio.get_running_loop()
+        self._asked_at = loop.time()
+        future = self._waiting.setdefault(query_id, loop.create_future())
+        self._run("ends", self._look_for_ends)
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(future), timeout_s)
+        self._waiting.pop(query_id, None)
+        return None
+
+    def check_room(self, username: str | None) -> None:
+        """Raises TooManyRequests when this gateway process, or this person, has as many listeners as may be."""
+        own = sum(listener.username == username for listener in self._listeners)
+        if len(self._listeners) >= self._most or own >= OWN_LISTENERS:
+            raise TooManyRequests("Too many connections listen to queries already; close some.", retry_after_s=5)
+
+    @asynccontextmanager
+    async def listening(self, username: str | None) -> AsyncIterator[Listener]:
+        """Changes of queries from now on, of one person (None: of all), until the gateway ends."""
+        listener = Listener(username)
+        self._listeners.add(listener)
+        self._run("changes", self._look_for_changes)
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+
+    def hang_up(self) -> None:
+        """The gateway is about to end: whoever listens shall connect again, to another."""
+        self.is_ending = True
+        for listener in self._listeners:
+            listener.came.set()
+
+    async def close(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        return list(self._tasks.values())
+
+    def _run(self, name: str, look: Callable[[], Awaitable[bool]]) -> None:
+        task = self._tasks.get(name)
+        if task is None or task.done():
+            self._tasks[name] = asyncio.create_task(self._repeat(look))
+
+    async def _repeat(self, look: Callable[[], Awaitable[bool]]) -> None:
+        going = True
+        while going:
+            try:
+                going = await look()
+            except DatabaseUnavailable as error:  # whoever waits has a time limit; the next look may succeed
+                log.warning("queries_not_seen", reason=error.message)
+                await asyncio.sleep(LATE_S)
+
+    async def _look_for_ends(self) -> bool:
+        just_now = asyncio.get_running_loop().time() - self._asked_at < JUST_NOW_S
+        await asyncio.sleep(EARLY_S if just_now else LATE_S)
+        for query in await self._blocking(self._history.ended_of, list(self._waiting)):
+            future = self._waiting.pop(query.id, None)
+            if future is not None and not future.done():
+                future.set_result(query)
+        return bool(self._waiting)
+
+    async def _look_for_changes(self) -> bool:
+        now, changed = await self._blocking(self._history.changed, self._since)
+        if self._since:
+            self._tell([query for query in changed if self._seen.get(query.id) != query.changed_at])
+        self._since = now
+        self._seen = {query.id: query.changed_at for query in changed}
+        await asyncio.sleep(LISTEN_S)
+        if not self._listeners:
+            self._since = 0.0
+        return bool(self._listeners)
+
+    def _tell(self, changed: Sequence[Query]) -> None:
+        for listener in self._listeners:
+            mine = [query for query in changed if listener.username in (None, query.username)]
+            listener.news.extend(mine)
+            if mine:
+                listener.came.set()
