@@ -1,0 +1,248 @@
+"""The browser pool: start, lease, healthy, drain. Browsers are recycled and relaunched without a failed render.
+
+A worn browser (renders or memory) is *retired*: it takes no new lease, the next lease starts its successor, and it is
+closed when its last lease ends. A dead one is replaced by the next lease. Slots come back whatever happens to a render.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import structlog
+
+from services.renderer import chromium, processes
+from services.renderer.browser import RunningBrowser
+from services.renderer.egress import Egress, pair_of, parse_pair, resolver_rules
+from services.renderer.lease import Lease
+from services.renderer.timeline import remaining_s
+from shared import metrics
+from shared.errors import BrowserUnavailable, DeadlineExceeded
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+CLEAN_UP_S = 0.8  # after an interrupt dramatiq gives a coroutine 1.0 s
+WEIGH_EVERY = 10  # renders between two looks at the browser's memory
+Reason = Literal["first", "recycle", "crash"]
+
+
+@dataclass(slots=True)
+class PoolStats:
+    """Counted since the start of the process."""
+
+    leases: int = 0  # now
+    renders: int = 0
+    starts: int = 0
+    recycled: int = 0
+    crashes: int = 0
+    memory_mib: float = 0.0  # of the current browser when it was last weighed
+    browser_since: float = 0.0  # Unix seconds
+
+
+class BrowserPool:
+    """`hosts`: HOST:PORT pairs that any page may reach; by default the gateway's and those of the settings.
+
+    `spare`: leases at once besides `render_threads`, kept for those who wait.
+    """
+
+    def __init__(self, settings: Settings, hosts: frozenset[str] | None = None, *, spare: int = 0) -> None:
+        self._settings = settings
+        self._size = settings.render_threads + spare
+        gateway = pair_of(settings.renderer_url)
+        defaults = (*settings.egress_hosts, *([gateway] if gateway else []))
+        self.egress = Egress(hosts if hosts is not None else defaults)
+        self.chosen: chromium.ChosenBrowser | None = None
+        self._sandbox = False
+        self._slots = asyncio.Semaphore(self._size)
+        self._launching = asyncio.Lock()
+        self._browser: RunningBrowser | None = None
+        self._started = self._draining = self._launch_failed = False
+        self._stats = PoolStats()
+        self._background: set[asyncio.Task[Any]] = set()
+
+    @property
+    def stats(self) -> dict[str, float]:
+        """PoolStats as a dictionary, for the log and for tests."""
+        return asdict(self._stats)
+
+    async def start(self) -> None:
+        """Find and start a browser. Raises BrowserUnavailable with the reason and how to mend it."""
+        await asyncio.to_thread(processes.sweep)
+        self.chosen = await asyncio.to_thread(chromium.find_chromium, self._settings)
+        self._sandbox = await asyncio.to_thread(chromium.sandbox_works, self._settings)
+        self._started = True
+        await self._current()
+        log.info(
+            "browser_pool_started", browser=str(self.chosen.path), version=self.chosen.version, sandbox=self._sandbox
+        )
+
+    async def drain(self) -> None:
+        """Take no more leases, wait for the running ones, close the browser. Safe to call twice, or without a start."""
+        self._draining = True
+        for _ in range(self._size):
+            await self._slots.acquire()
+        while self._background:  # pages being cleared, retired browsers being closed
+            await asyncio.wait(set(self._background))
+        if self._browser is not None:
+            await self._browser.close()
+            self._browser = None
+        for _ in range(self._size):
+            self._slots.release()
+
+    def healthy(self) -> bool:
+        """Whether the next lease is likely to get a page: started, not draining, the last browser start succeeded."""
+        return self._started and not self._draining and not self._launch_failed
+
+    @asynccontextmanager
+    async def lease(self, executor: str, deadline: datetime) -> AsyncIterator[Lease]:
+        """A page of the executor's own context, at most `render_threads` (and the spare) at a time.
+
+        Raises BrowserUnavailable when none became free before `deadline` (aware), or no browser started;
+        BrowserCrashed when it died while the page was opened; DeadlineExceeded when the deadline has passed already.
+        """
+        await self._slot(deadline)
+        browser, lease, ok = None, None, False
+        try:
+            browser = await self._current()
+            browser.leases += 1
+            self._stats.leases += 1
+            try:
+                lease = await browser.take(executor)
+                yield lease
+                ok = True
+            finally:
+                browser.leases -= 1
+                self._stats.leases -= 1
+                if lease is not None:
+                    lease.tainted |= not ok
+                await self._end(browser, lease)
+        finally:
+            self._slots.release()
+
+    async def _slot(self, deadline: datetime) -> None:
+        if not self._started or self._draining:
+            raise BrowserUnavailable("The browser pool is not running: the renderer is starting or shutting down.")
+        remaining = remaining_s(deadline)
+        if remaining <= 0:
+            raise DeadlineExceeded("The deadline passed before a browser page was asked for.")
+        try:
+            async with asyncio.timeout(remaining):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise BrowserUnavailable(
+                "No browser page became free before the deadline; add renderers or ask for less at once."
+            ) from None
+        if self._draining:
+            self._slots.release()
+            raise BrowserUnavailable("The renderer is shutting down.")
+
+    async def _end(self, browser: RunningBrowser, lease: Lease | None) -> None:
+        """Give the page back within CLEAN_UP_S, or go on without waiting for it."""
+        browser.renders += 1
+        self._stats.renders += 1
+        if browser.renders >= self._settings.browser_renders:
+            browser.retired = True
+        if lease is not None:
+            browser.leases += 1  # it is not closed under the page that is being cleared
+            cleared = self._spawn(self._clear(browser, lease))
+            await asyncio.wait({cleared}, timeout=CLEAN_UP_S)
+        if browser.renders % WEIGH_EVERY == 0 and browser.is_alive:
+            self._spawn(self._weigh(browser))
+        self._close_if_done(browser)
+
+    async def _clear(self, browser: RunningBrowser, lease: Lease) -> None:
+        try:
+            await browser.give_back(lease)
+        finally:
+            browser.leases -= 1
+            self._close_if_done(browser)
+
+    async def _weigh(self, browser: RunningBrowser) -> None:
+        self._stats.memory_mib = memory = await browser.memory_mib()
+        if memory > self._settings.browser_memory_mib:
+            log.info("browser_too_heavy", memory_mib=round(memory), limit_mib=self._settings.browser_memory_mib)
+            browser.retired = True
+            self._close_if_done(browser)
+
+    def _close_if_done(self, browser: RunningBrowser) -> None:
+        if browser is not self._browser and not browser.leases and browser.is_alive:
+            self._spawn(browser.close())
+
+    async def _current(self) -> RunningBrowser:
+        """The browser that takes new leases, started anew when it is retired or dead. Raises BrowserUnavailable."""
+        async with self._launching:
+            old = self._browser
+            if old is not None and old.is_alive and not old.retired:
+                return old
+            reason: Reason = "first" if old is None else "recycle" if old.is_alive else "crash"
+            if old is not None and reason == "crash":
+                log.warning("browser_lost", reason=old.lost.result() if old.lost.done() else "closing")
+                self._stats.crashes += 1
+                self._spawn(old.close())
+            self._browser = await self._launch()
+            self._stats.starts += 1
+            self._stats.browser_since = time.time()
+            metrics.BROWSER_STARTS.labels(reason).inc()
+            if old is not None and reason == "recycle":
+                self._stats.recycled += 1
+                log.info("browser_recycled", renders=old.renders)
+                self._close_if_done(old)
+            return self._browser
+
+    async def _launch(self) -> RunningBrowser:
+        assert self.chosen is not None, "start() finds the browser"
+        rules = resolver_rules(await asyncio.to_thread(_addresses, self.egress.pairs))
+        contexts = self._settings.browser_contexts
+        try:
+            browser = await self._launch_sandboxed(rules, contexts)
+        except BrowserUnavailable:
+            self._launch_failed = True
+            raise
+        self._launch_failed = False
+        return browser
+
+    async def _launch_sandboxed(self, rules: str, contexts: int) -> RunningBrowser:
+        assert self.chosen is not None
+        try:
+            return await RunningBrowser.launch(
+                self.chosen, sandbox=self._sandbox, rules=rules, egress=self.egress, max_contexts=contexts
+            )
+        except BrowserUnavailable:
+            if not self._sandbox or self._settings.chromium_sandbox == "on":
+                raise
+        # auto: the probe said that the sandbox works, the browser says that it does not.
+        browser = await RunningBrowser.launch(
+            self.chosen, sandbox=False, rules=rules, egress=self.egress, max_contexts=contexts
+        )
+        self._sandbox = False
+        chromium.warn_no_sandbox("the browser started only without it")
+        return browser
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(coroutine)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+
+def _addresses(pairs: frozenset[str]) -> Mapping[str, str]:
+    """HOST:PORT → the address that the browser is to use; "" for a name that does not resolve now."""
+    return {pair: _address(*parse_pair(pair)) for pair in pairs}
+
+
+def _address(host: str, port: int) -> str:
+    try:
+        # IPv4 first: a page's server on this machine rarely listens on ::1, whatever `localhost` means.
+        found = sorted(
+            socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), key=lambda entry: entry[0] != socket.AF_INET
+        )
+    except OSError as error:
+        log.warning("egress_host_unresolved", host=host, reason=str(error))
+        return ""
+    return str(found[0][4][0])

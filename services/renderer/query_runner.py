@@ -1,0 +1,167 @@
+"""Carries out one query that is in hand: in its database, and to the one end of its row, with a reason.
+
+Nothing here is retried: a query that failed may have written, or may have been what broke its database.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy.orm import Session, sessionmaker
+
+from services.renderer.query_keeper import Keeper, Running, Verdict
+from services.renderer.query_script import Outcome, ScriptRun, checked
+from shared import metrics
+from shared.catalog.access import find_principal
+from shared.errors import (
+    DatabaseUnavailable,
+    NotFound,
+    QueryRefused,
+    QueryTimedOut,
+    ResultsUnavailable,
+    VitrineError,
+)
+from shared.identity import OPERATOR, Principal
+from shared.metadata.models import Query
+from shared.results import ResultSets
+from shared.settings import Settings
+from shared.sqllab.access import find_database
+from shared.sqllab.engines import Engines
+from shared.sqllab.places import place_of
+from shared.sqllab.records import End, Hold, Queries
+from shared.sqllab.states import QueryState
+
+log = structlog.get_logger(__name__)
+TRY_AGAIN_S = 0.5  # between two tries to write down an end that the metadata database did not take
+
+
+class Runner:
+    """For many threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sessions: sessionmaker[Session],
+        queries: Queries,
+        keeper: Keeper,
+        results: ResultSets,
+    ) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._queries = queries
+        self._keeper = keeper
+        self._results = results
+        self._engines = Engines(settings)
+
+    def carry_out(self, hold: Hold, hand_off: Callable[[], None] = lambda: None) -> None:
+        """Never raises for what the query does."""
+        began = time.monotonic()
+        with metrics.QUERIES_IN_HAND.track_inprogress(), self._keeper.keeping(hold, hand_off) as running:
+            end = self._ended(running)
+            if end is None or not self._write_down(hold, end):
+                if end is not None and end.results_key is not None:
+                    self._forget(end.results_key)
+                log.warning("query_no_longer_ours", query_id=hold.query.id)
+                return
+        metrics.QUERIES.labels(hold.query.queue, end.state.value).inc()
+        metrics.QUERY_SECONDS.labels(hold.query.queue).observe(time.monotonic() - began)
+        log.info("query_ended", query_id=hold.query.id, state=end.state.value, code=end.code, rows=end.rows)
+
+    def close(self) -> None:
+        self._engines.close()
+        self._results.close()
+
+    def _ended(self, running: Running) -> End | None:
+        """How it ended; None when that is not ours to say any more."""
+        try:
+            outcome = self._run(running)
+        except VitrineError as error:
+            return _judged(running) if running.verdict is not None else _failed(running, error)
+        except Exception:  # a fault of ours: whoever asked must be told all the same
+            log.exception("query_failed_inside", query_id=running.hold.query.id)
+            reason = "A fault of ours; the log of the worker has the details under the correlation id."
+            return End(QueryState.FAILED, "internal", reason)
+        finally:
+            running.cancel = None
+        return End(QueryState.SUCCESS, rows=outcome.rows, results_key=outcome.results_key, extra=outcome.extra)
+
+    def _run(self, running: Running) -> Outcome:
+        query = running.hold.query
+        with self._sessions() as session:
+            principal = _principal(session, query)
+            database = find_database(session, principal, query.database_id or 0)
+            engine = self._engines.of(database)
+        timeout_s = max(running.ends_at - time.monotonic(), 0.001)
+        schema = query.schema or ""
+        with engine.connect(schema=schema, timeout_s=timeout_s) as connection:
+            running.cancel = connection.cancel
+            script = checked(self._sessions, principal, query, engine, connection)
+            run = ScriptRun(running, script, self._queries, self._results, self._settings)
+            if not script.writes:
+                return run.on(connection)
+        try:
+            with engine.connect(schema=schema, read_only=False, timeout_s=timeout_s) as connection:
+                running.cancel = connection.cancel
+                return run.on(connection)
+        except BaseException:  # it was not committed: what it gave back is no result
+            run.forget()
+            raise
+
+    def _write_down(self, hold: Hold, end: End) -> bool:
+        """Whether it is the end of the row. For as long as a lease lasts the metadata database may be away."""
+        give_up = time.monotonic() + self._settings.query_lease_s
+        while True:
+            try:
+                return self._queries.end(hold, end)
+            except DatabaseUnavailable as error:
+                if time.monotonic() > give_up:
+                    log.error("query_end_not_written", query_id=hold.query.id, state=end.state, reason=error.message)
+                    return False
+            time.sleep(TRY_AGAIN_S)
+
+    def _forget(self, key: str) -> None:
+        try:
+            self._results.delete(key)
+        except ResultsUnavailable as error:  # nobody knows the key; it outlives its time
+            log.warning("results_not_deleted", key=key, reason=error.message)
+
+
+def _principal(session: Session, query: Query) -> Principal:
+    """Whose it is, with the roles that they have now. Raises NotFound for somebody who is gone."""
+    principal = find_principal(session, query.username) if query.username else OPERATOR
+    if principal is None:
+        raise NotFound(f"There is no user {query.username!r} any more.")
+    return principal
+
+
+def _judged(running: Running) -> End | None:
+    """The end of a query that must not go on."""
+    match running.verdict:
+        case Verdict.STOPPED:
+            return End(QueryState.STOPPED, "query_cancelled", f"Stopped by {running.stopped_by or 'the operator'}.")
+        case Verdict.TIMED_OUT:
+            return _timed_out(running)
+        case Verdict.SHUT_DOWN:
+            reason = "The worker that ran it was shut down; run it again."
+            return End(QueryState.FAILED, "worker_lost", reason)
+        case _:
+            return None
+
+
+def _timed_out(running: Running) -> End:
+    query = running.hold.query
+    limit_s = query.deadline_at - query.created_at
+    reason = f"It took longer than {limit_s:g} seconds, the time in the queue included, and was cancelled."
+    return End(QueryState.TIMED_OUT, "query_timed_out", reason)
+
+
+def _failed(running: Running, error: VitrineError) -> End:
+    if isinstance(error, QueryTimedOut):
+        return _timed_out(running)
+    position = running.position
+    if isinstance(error, QueryRefused) and error.span is not None:
+        position = dict(place_of(running.hold.query.sql, error.span)._asdict())
+    extra = {"position": position} if position else {}
+    return End(QueryState.FAILED, error.code, error.message, extra=extra)
