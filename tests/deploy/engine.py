@@ -1,0 +1,102 @@
+"""A container engine that runs: the machine's own, else a throw-away one from a folder, started for it.
+
+The folder is $CONTAINER_ENGINE, or `../shared/container-engine` beside this checkout. It holds `up`, which prints the
+exports that make `docker` use it, and `forward HOSTPORT GUESTPORT`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.harness import HarnessError, free_port
+
+ROOT = Path(__file__).parents[2]
+VARIABLE = "CONTAINER_ENGINE"
+BESIDE = ROOT.parent / "shared" / "container-engine"
+START_S = 900
+COMMAND_S = 300
+
+
+class NoEngine(Exception):
+    """Neither is there; says what was looked for."""
+
+
+class Engine:
+    """`docker` with its environment. `folder`: of the throw-away engine, None for the machine's own."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path | None = None, *, started: bool = False) -> None:
+        self.environment = dict(environment)
+        self.folder = folder
+        self._started = started
+
+    def docker(self, *words: str, timeout_s: float = COMMAND_S) -> str:
+        """Its standard output. Raises HarnessError with what it said when it fails."""
+        program = shutil.which("docker", path=self.environment["PATH"]) or "docker"
+        done = subprocess.run(
+            [program, *words],
+            cwd=ROOT,
+            env=self.environment,
+            text=True,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        if done.returncode:
+            said = (done.stdout + done.stderr)[-6000:]
+            raise HarnessError(f"docker {' '.join(words)} ended with {done.returncode}:\n{said}")
+        return done.stdout
+
+    def inspect(self, *names: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.docker("inspect", *names)) if names else []
+        return found
+
+    def publish(self, port: int) -> int:
+        """The port of this machine's loopback that reaches the published `port`."""
+        if self.folder is None:
+            return port
+        here = free_port()
+        subprocess.run([self.folder / "forward", str(here), str(port)], check=True, timeout=60)
+        return here
+
+    def close(self) -> None:
+        """Ends an engine that we started; any other goes on."""
+        if self.folder is not None and self._started:
+            subprocess.run([self.folder / "down"], check=False, timeout=120)
+
+
+def open_engine() -> Engine:
+    """Raises NoEngine when there is none, HarnessError when the one that is there does not start."""
+    folder = Path(os.environ.get(VARIABLE) or BESIDE).absolute()
+    if _answers():
+        # The throw-away one may run already: its published ports are reached through `forward`.
+        throw_away = "container-engine" in os.environ.get("DOCKER_HOST", "") and (folder / "forward").exists()
+        return Engine(os.environ, folder if throw_away else None)
+    if not (folder / "up").exists():
+        raise NoEngine(f"no docker that answers, and no engine at ${VARIABLE} or ../shared/container-engine")
+    script = 'set -e; exports=$("$0"); eval "$exports"; env -0'
+    try:
+        done = subprocess.run(
+            ["bash", "-c", script, folder / "up"], capture_output=True, text=True, timeout=START_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise HarnessError(f"{folder}/up did not start an engine within {START_S} s") from None
+    if done.returncode:
+        raise HarnessError(f"{folder}/up failed:\n{done.stderr[-4000:]}")
+    environment = dict(entry.split("=", 1) for entry in done.stdout.split("\0") if "=" in entry)
+    return Engine(environment, folder, started=True)
+
+
+def _answers() -> bool:
+    """Whether there is a docker with compose and an engine."""
+    try:
+        for words in (("version",), ("compose", "version")):
+            subprocess.run(["docker", *words], capture_output=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True

@@ -1,0 +1,228 @@
+"""The life of browsers, with real kills: crash, hang, recycle, drain, full pool, identities, orphans."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from services.renderer.chromium import find_chromium
+from services.renderer.pool import BrowserPool
+from shared.errors import BrowserCrashed, BrowserUnavailable, NotReady
+from shared.settings import Settings
+from tests.harness import wait_until, wait_until_async
+from tests.harness.process import command_of
+from tests.integration.services.renderer.conftest import Rendering
+from tests.sites import Site
+
+MakePool = Callable[..., Any]
+
+
+def soon(seconds: float = 20) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def current(pool: BrowserPool) -> Any:
+    assert pool._browser is not None
+    return pool._browser
+
+
+def processes(pool: BrowserPool) -> list[psutil.Process]:
+    """Driver, browser, and everything below them."""
+    driver = psutil.Process(current(pool).driver_pid)
+    return [driver, *driver.children(recursive=True)]
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [process for process in processes if is_alive(process)]
+
+
+def drivers() -> set[psutil.Process]:
+    """Playwright's drivers that this process started and that live."""
+    return {child for child in psutil.Process().children() if is_alive(child) and "run-driver" in command_of(child)}
+
+
+def kill_renderers(pool: BrowserPool) -> None:
+    for process in processes(pool):
+        if "--type=renderer" in command_of(process):
+            process.kill()
+
+
+async def test_the_browser_of_the_settings_is_never_replaced(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    with pytest.raises(BrowserUnavailable, match=r"VITRINE_CHROMIUM names .*Install one"):
+        find_chromium(make_settings(chromium=tmp_path / "none"))
+    chosen = find_chromium(make_settings())
+    assert (chosen.origin, "Chrom" in chosen.version) == ("setting", True)
+
+
+async def test_an_installed_browser_is_found(make_settings: Callable[..., Settings]) -> None:
+    assert find_chromium(make_settings(chromium=None)).origin == "installed"
+
+
+async def test_a_browser_that_does_not_start_says_so_and_leaves_nothing(make_pool: MakePool, tmp_path: Path) -> None:
+    fake = tmp_path / "chromium"
+    fake.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && echo Chromium 1.2.3.4 && exit\necho no display at all >&2; exit 1\n'
+    )
+    fake.chmod(0o755)
+    before = {p.pid for p in psutil.Process().children(recursive=True)}
+    with pytest.raises(BrowserUnavailable, match="no display at all"):
+        await make_pool(chromium=fake)
+    wait_until(lambda: {p.pid for p in psutil.Process().children(recursive=True)} <= before, 5, "processes are left")
+
+
+@pytest.mark.parametrize("victim", ["browser", "driver", "renderer"])
+async def test_a_kill_in_mid_render_ends_it_and_the_next_one_works(
+    make_pool: MakePool, site: Site, victim: str
+) -> None:
+    pool = await make_pool(chromium=None)
+    render = Rendering(pool, site)
+    doomed = asyncio.create_task(render("never-drawn", seconds=30))
+    await wait_until_async(lambda: pool.stats["leases"] == 1 and "/never-drawn" in site.paths(), 10, "no render")
+    old = processes(pool)
+    if victim == "renderer":
+        await wait_until_async(lambda: any("--type=renderer" in command_of(p) for p in processes(pool)), 5, "none")
+        kill_renderers(pool)
+    else:
+        os.kill(current(pool).pid if victim == "browser" else current(pool).driver_pid, signal.SIGKILL)
+    with pytest.raises(BrowserCrashed):
+        await asyncio.wait_for(doomed, 3)
+    assert (await render("one-chart")).ready.holders == 1
+    if victim != "renderer":
+        await wait_until_async(lambda: not alive(old), 5, lambda: f"left: {alive(old)}")
+
+
+async def test_a_page_that_spins_ends_in_time_and_its_process_is_gone(make_pool: MakePool, site: Site) -> None:
+    pool = await make_pool(render_threads=1)
+    render = Rendering(pool, site)
+    with pytest.raises(NotReady):
+        await asyncio.wait_for(render("spin", seconds=1), 3)
+
+    spinning = [p for p in processes(pool) if "--type=renderer" in command_of(p) and sum(p.cpu_times()[:2]) > 0.5]
+    await wait_until_async(lambda: not alive(spinning), 5, "the page's process spins on")
+    assert (await render("one-chart")).ready.holders == 1
+    assert (pool.stats["starts"], pool.stats["crashes"]) == (1, 0)
+
+
+async def test_a_cancelled_render_cleans_up_within_a_second(make_pool: MakePool, site: Site) -> None:
+    pool = await make_pool(render_threads=1)
+    render = Rendering(pool, site)
+    doomed = asyncio.create_task(render("spin", seconds=30))
+    await wait_until_async(lambda: pool.stats["leases"] == 1, 10, "no render")
+    doomed.cancel()
+    started = asyncio.get_running_loop().time()
+    with pytest.raises(asyncio.CancelledError):
+        await doomed
+    assert asyncio.get_running_loop().time() - started < 1
+    assert (await render("one-chart")).ready.holders == 1
+
+
+async def test_browsers_are_recycled_by_count_without_a_failed_render(make_pool: MakePool, site: Site) -> None:
+    others = drivers()  # of browsers that earlier tests keep until the end of the run
+    pool = await make_pool(browser_renders=4, render_threads=3)
+    render = Rendering(pool, site)
+    rendered = await asyncio.gather(*(render("slow-chart", executor=f"user{n % 3}") for n in range(14)))
+    assert [r.ready.holders for r in rendered] == [2] * 14
+    assert pool.stats["recycled"] >= 2
+    await wait_until_async(lambda: len(drivers() - others) == 1, 30, "retired browsers are still there")
+
+
+async def test_a_browser_that_weighs_too_much_is_recycled(make_pool: MakePool, site: Site) -> None:
+    pool = await make_pool(browser_memory_mib=200)
+    render = Rendering(pool, site)
+    pool._settings = pool._settings.model_copy(update={"browser_memory_mib": 20})
+    for _ in range(12):
+        await render("one-chart")
+    assert pool.stats["memory_mib"] > 20
+    assert pool.stats["recycled"] >= 1
+
+
+async def test_a_full_pool_waits_and_says_so(make_pool: MakePool) -> None:
+    pool = await make_pool(render_threads=1)
+    async with pool.lease("ann", soon()):
+        with pytest.raises(BrowserUnavailable, match="No browser page became free"):
+            async with pool.lease("ann", soon(0.2)):
+                raise AssertionError("two leases of a pool of one")
+    async with pool.lease("ann", soon()) as lease:
+        assert await lease.page.evaluate("1 + 1") == 2
+
+
+async def test_drain_waits_for_leases_and_leaves_no_process(make_pool: MakePool, site: Site) -> None:
+    pool = await make_pool()
+    render = Rendering(pool, site)
+    last = asyncio.create_task(render("slow-chart"))
+    await wait_until_async(lambda: pool.stats["leases"] == 1, 10, "no render")
+    old, profile = processes(pool), current(pool)._launcher.processes().profile
+    await pool.drain()
+    assert last.done() or last.cancelled() is False
+    assert (await last).ready.holders == 2
+    assert not alive(old)
+    assert not profile.exists()
+    assert not pool.healthy()
+    with pytest.raises(BrowserUnavailable):
+        await render("one-chart")
+
+
+async def test_identities_share_no_cookie_no_storage_and_no_cache(make_pool: MakePool, site: Site) -> None:
+    render = Rendering(await make_pool(), site)
+    titles = {}
+    for who in ("ann", "bob", "ann"):
+        titles[who] = (await render("remembers", query={"who": who}, executor=who)).ready.title
+    assert "ann" not in titles["bob"]
+    assert titles["ann"].startswith("who=ann|ann|")
+    assert site.paths().count("/cached") == 2
+
+
+async def test_the_least_recently_used_context_makes_room(make_pool: MakePool, site: Site) -> None:
+    pool = await make_pool(browser_contexts=2)
+    render = Rendering(pool, site)
+    for who in ("ann", "bob", "cid"):
+        await render("one-chart", executor=who)
+    assert set(current(pool)._identities) == {"bob", "cid"}
+
+
+async def test_two_who_make_room_at_once_do_not_close_a_context_twice(make_pool: MakePool) -> None:
+    pool = await make_pool(browser_contexts=1, render_threads=3)
+    async with pool.lease("ann", soon()), pool.lease("bob", soon()), pool.lease("cid", soon()):
+        assert current(pool).contexts == 3
+    await asyncio.gather(current(pool)._evict(keep=0), current(pool)._evict(keep=0))
+    assert current(pool).contexts == 0
+    async with pool.lease("dan", soon()) as lease:
+        assert await lease.page.evaluate("1 + 1") == 2
+
+
+async def test_a_warm_page_is_used_again_and_cleared_between(make_pool: MakePool, site: Site) -> None:
+    pool = await make_pool()
+    render = Rendering(pool, site)
+    await render("clock")
+    async with pool.lease("ann", soon()) as lease:
+        assert lease.page.url == "about:blank"
+        assert len(lease.context.pages) == 1
+
+
+async def test_memory_is_level_over_thirty_renders(make_pool: MakePool, site: Site) -> None:
+    pool = await make_pool()
+    render = Rendering(pool, site)
+    weights = []
+    for n in range(30):
+        await render("charts", query={"n": n})
+        if n in (9, 29):
+            weights.append(await current(pool).memory_mib())
+    assert weights[1] < weights[0] * 1.25 + 20
+    assert len(current(pool)._identities["ann"].context.pages) == 1

@@ -1,0 +1,234 @@
+"""Queries carried out in real databases: their rows, their ends, and what ends them."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from services.renderer.query_keeper import Keeper
+from services.renderer.query_runner import Runner
+from shared.metadata.engine import open_metadata, sessions, upgrade
+from shared.metadata.models import Database, DatabaseGrant, Dataset, Query, Role, RowLevelRule, User
+from shared.results import open_results
+from shared.settings import Settings
+from shared.sqllab.records import Hold, Limits, Order, Queries
+from tests.harness.polling import wait_until
+
+_numbers = itertools.count(1)
+ENDLESS = {
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",
+    "postgresql": "SELECT pg_sleep(600)",
+}
+TABLE = "CREATE TABLE sales (region text, amount integer)"
+ROWS = [("Europe", 3), ("Asia", 5), ("Africa", 8)]
+
+
+class Bench:
+    """A worker's inside without a queue: somebody asks, and the query is carried out here."""
+
+    def __init__(self, folder: Path, url: str, kind: str) -> None:
+        self.kind = kind
+        self.settings = Settings(
+            secret_key="f3b1c9d27a8e4650b1c2d3e4f5a69788", state_dir=folder, query_lease_s=3, query_handoff_s=1
+        )
+        self.engine = open_metadata(self.settings)
+        upgrade(self.engine)
+        self.factory = sessions(self.engine)
+        self.queries = Queries(self.factory)
+        self.results = open_results(self.settings)
+        self.keeper = Keeper(self.queries, lease_s=3, handoff_s=1)
+        self.keeper.start()
+        self.runner = Runner(self.settings, self.factory, self.queries, self.keeper, self.results)
+        self._fill(url)
+
+    def _fill(self, url: str) -> None:
+        with self.factory.begin() as session:
+            admin, analyst = Role(name="Admin"), Role(name="Analyst")
+            shop = Database(name="shop", url=url, expose_in_sqllab=True, allow_dml=True, grants=[])
+            shop.grants.append(DatabaseGrant(role=analyst, schema=""))
+            sales = Dataset(name="sales", table="sales", database=shop, roles=[analyst])
+            session.add_all([User(username="ada", roles=[admin]), User(username="nora", roles=[analyst]), shop, sales])
+            session.add(RowLevelRule(name="europe", dataset=sales, clause="region = 'Europe'", roles=[analyst]))
+
+    def database(self) -> Database:
+        with self.factory() as session:
+            return session.query(Database).one()
+
+    def hold(self, sql: str, **changes: Any) -> Hold:
+        values: dict[str, Any] = {
+            "client_id": f"c{next(_numbers)}",
+            "username": "ada",
+            "database": self.database(),
+            "sql": sql,
+            "queue": "vitrine_sql_long_v1",
+            "correlation_id": "c",
+            "timeout_s": 60,
+            "row_limit": 1000,
+            "limiting_factor": "DROPDOWN",
+            "run_async": True,
+        }
+        query = self.queries.make(Order(**values | changes), rate=1000)
+        assert query is not None
+        hold = self.queries.claim(query.id, self.keeper.owner, Limits(1000, 3))
+        assert isinstance(hold, Hold)
+        return hold
+
+    def run(self, sql: str, **changes: Any) -> Query:
+        hold = self.hold(sql, **changes)
+        self.runner.carry_out(hold)
+        return self.look(hold)
+
+    def start(self, sql: str, **changes: Any) -> tuple[Hold, threading.Thread]:
+        """In a thread; returns when it runs in the database."""
+        hold = self.hold(sql, **changes)
+        thread = threading.Thread(target=self.runner.carry_out, args=(hold,))
+        thread.start()
+        wait_until(lambda: self.look(hold).status == "running", 30, "the running")
+        return hold, thread
+
+    def look(self, hold: Hold) -> Query:
+        return self.queries.find(Query.id == hold.query.id)
+
+    def rows(self, query: Query) -> list[tuple[Any, ...]]:
+        assert query.results_key, query.reason
+        table = self.results.page(query.results_key, 0, 10_000)
+        return [tuple(row.values()) for row in table.to_pylist()]
+
+    def close(self) -> None:
+        self.keeper.stop()
+        self.runner.close()
+        self.engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bench(request: Any, tmp_path: Path) -> Iterator[Bench]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'shop.sqlite'}"
+        with sqlite3.connect(tmp_path / "shop.sqlite") as file:
+            file.execute(TABLE)
+            file.executemany("INSERT INTO sales VALUES (?, ?)", ROWS)
+        file.close()
+    else:
+        url = request.getfixturevalue("postgresql").url
+        with psycopg.connect(url) as server:
+            server.execute(TABLE)
+            server.cursor().executemany("INSERT INTO sales VALUES (%s, %s)", ROWS)
+    made = Bench(tmp_path, url, request.param)
+    yield made
+    made.close()
+
+
+def test_rows_are_kept_under_the_key_of_a_success(bench: Bench) -> None:
+    query = bench.run("SELECT region, amount FROM sales ORDER BY amount")
+    assert (query.status, query.rows, query.progress, query.reason) == ("success", 3, 100, "")
+    assert bench.rows(query) == ROWS
+    assert [column["name"] for column in query.extra["columns"]] == ["region", "amount"]
+    assert query.extra["truncated"] is False
+    assert query.server_id is None
+
+
+def test_rules_hold_for_whoever_they_are_for(bench: Bench) -> None:
+    assert bench.rows(bench.run("SELECT region FROM sales", username="nora")) == [("Europe",)]
+
+
+def test_a_row_more_than_the_limit_tells_that_there_are_more(bench: Bench) -> None:
+    query = bench.run("SELECT region FROM sales ORDER BY amount", row_limit=2)
+    assert (query.rows, query.extra["truncated"]) == (2, True)
+    assert bench.rows(query) == [("Europe",), ("Asia",)]
+    query = bench.run("SELECT region FROM sales", row_limit=3)
+    assert (query.rows, query.extra["truncated"]) == (3, False)
+
+
+def test_of_a_script_the_last_statement_gives_the_rows(bench: Bench) -> None:
+    query = bench.run("INSERT INTO sales VALUES ('America', 13); SELECT 1; SELECT count(*) AS n FROM sales")
+    assert (query.status, query.statements, query.statements_done) == ("success", 3, 2), query.reason
+    assert bench.rows(query) == [(4,)]
+    query = bench.run("DELETE FROM sales WHERE region = 'America'")
+    assert (query.status, query.rows, query.results_key) == ("success", 1, None)
+
+
+def test_what_a_failed_script_wrote_is_not_there(bench: Bench) -> None:
+    query = bench.run("INSERT INTO sales VALUES ('America', 13); SELECT 1 / amount FROM sales WHERE nosuch = 1")
+    assert query.status == "failed"
+    assert bench.rows(bench.run("SELECT count(*) FROM sales")) == [(3,)]
+
+
+def test_an_error_tells_where_in_the_sql_it_is(bench: Bench) -> None:
+    query = bench.run("SELECT 1;\nSELECT nosuch\nFROM sales")
+    assert (query.status, query.code) == ("failed", "query_failed")
+    assert "nosuch" in query.reason
+    assert query.extra["position"]["line"] == 2
+    refused = bench.run("SELECT 1;\n SELECT load_extension('x')")
+    assert (refused.code, refused.extra["position"]["line"]) == ("query_refused", 2)
+
+
+def test_a_stop_ends_it_in_the_database_within_a_second_or_so(bench: Bench) -> None:
+    hold, thread = bench.start(ENDLESS[bench.kind])
+    began = time.monotonic()
+    bench.queries.stop(hold.query.id, "ada")
+    thread.join(30)
+    assert time.monotonic() - began < 5  # a loaded machine; on a quiet one half a second
+    query = bench.look(hold)
+    assert (query.status, query.reason) == ("stopped", "Stopped by ada.")
+    assert _sessions(bench) == 0
+
+
+def test_the_time_limit_holds(bench: Bench) -> None:
+    query = bench.run(ENDLESS[bench.kind], timeout_s=1)
+    assert (query.status, query.code) == ("timed_out", "query_timed_out")
+    assert "1 seconds" in query.reason
+
+
+def test_a_query_that_somebody_else_ended_is_cancelled_and_says_no_more(bench: Bench) -> None:
+    hold, thread = bench.start(ENDLESS[bench.kind])
+    with bench.factory.begin() as session:
+        session.query(Query).update({"status": "failed", "code": "worker_lost", "reason": "swept", "epoch": 99})
+    thread.join(30)
+    assert not thread.is_alive()
+    assert (bench.look(hold).status, bench.look(hold).reason) == ("failed", "swept")
+    assert _sessions(bench) == 0
+
+
+def test_its_lease_is_renewed_and_its_message_handed_off_while_it_runs(bench: Bench) -> None:
+    hold = bench.hold(ENDLESS[bench.kind])
+    handed_off = threading.Event()
+    thread = threading.Thread(target=bench.runner.carry_out, args=(hold, handed_off.set))
+    thread.start()
+    first = bench.look(hold).lease_until
+    assert handed_off.wait(30)
+    wait_until(lambda: bench.look(hold).lease_until > first + 2, 30, "a later lease")
+    bench.queries.stop(hold.query.id, "")
+    thread.join(30)
+    assert bench.look(hold).reason == "Stopped by the operator."
+
+
+def test_a_worker_that_is_shut_down_says_so(bench: Bench) -> None:
+    hold, thread = bench.start(ENDLESS[bench.kind])
+    bench.keeper.abandon(20)
+    thread.join(30)
+    assert (bench.look(hold).status, bench.look(hold).code) == ("failed", "worker_lost")
+
+
+def test_somebody_who_may_not_query_the_database_fails_like_no_database(bench: Bench) -> None:
+    with bench.factory.begin() as session:
+        session.add(User(username="guy", roles=[]))
+    assert bench.run("SELECT 1", username="guy").code == "not_found"
+
+
+def _sessions(bench: Bench) -> int:
+    """Queries that still run in the server; SQLite's run in our own process."""
+    if bench.kind == "sqlite":
+        return 0
+    with psycopg.connect(bench.database().url) as server:
+        found = server.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'vitrine' AND state = 'active'"
+        ).fetchone()
+    return int(found[0]) if found else 0

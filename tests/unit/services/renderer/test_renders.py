@@ -1,0 +1,85 @@
+"""A render request's ends that need no browser: late, stored already, refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.renderer.renders import Renders
+from shared.errors import DeadlineExceeded, InvalidInput
+from shared.messages.render import RenderRequest, decode
+from shared.settings import Settings
+from shared.store.memory import Memory
+from shared.store.pictures import Pictures, Status
+
+NOW = datetime.now(UTC)
+SETTINGS = Settings(secret_key="f3b1c9d27a8e4650b1c2d3e4f5a69788")
+
+
+class RememberedRecords:
+    def __init__(self) -> None:
+        self.ends: list[Any] = []
+
+    async def ended(self, request: RenderRequest, *_: Any, **how: Any) -> None:
+        self.ends.append(how)
+
+
+@pytest.fixture
+def pictures() -> Pictures:
+    return Pictures(Memory(), "test_", ttl_s=3600, fresh_s=3600)
+
+
+def renders_of(pictures: Pictures, records: RememberedRecords | None = None) -> Renders:
+    """Without a browser pool: nothing here may come as far as a browser."""
+    return Renders(SETTINGS, {}, pictures, None, records or RememberedRecords())  # type: ignore[arg-type]
+
+
+def late_request() -> RenderRequest:
+    loaded = decode(json.loads(Path("proto/examples/render_request_thumbnail.v1.json").read_text()))
+    generation = int(NOW.timestamp() * 1000)
+    return replace(
+        loaded, generation=generation, published_at=NOW - timedelta(hours=1), deadline=NOW - timedelta(minutes=1)
+    )
+
+
+async def test_a_request_that_waited_past_its_deadline_is_an_error_with_its_reason(pictures: Pictures) -> None:
+    request, records = late_request(), RememberedRecords()
+    with pytest.raises(DeadlineExceeded, match="waited in the queue"):
+        await renders_of(pictures, records).handle(request, False)
+    state = await pictures.state(request.key)
+    assert state is not None
+    assert (state.status, state.code) == (Status.ERROR, "deadline_exceeded")
+    assert [end["error"].code for end in records.ends] == ["deadline_exceeded"]
+
+
+async def test_a_stored_picture_redelivered_after_its_deadline_stays_updated(pictures: Pictures) -> None:
+    request, records = late_request(), RememberedRecords()
+    await pictures.put(
+        request.key, b"png", content_type="image/png", generation=request.generation, digest="d", rendered_at=NOW
+    )
+    await renders_of(pictures, records).handle(request, False)
+    state = await pictures.state(request.key)
+    assert state is not None
+    assert state.status is Status.UPDATED
+    assert records.ends == []
+
+
+async def test_a_refused_message_ends_the_key_that_it_names(pictures: Pictures) -> None:
+    key, generation = "a" * 32, str(int(NOW.timestamp() * 1000))
+    await renders_of(pictures).refuse({"key": key, "generation": generation}, InvalidInput("no target"))
+    state = await pictures.state(key)
+    assert state is not None
+    assert (state.status, state.reason) == (Status.ERROR, "no target")
+
+
+@pytest.mark.parametrize(
+    "payload", ["text", None, [], {"key": "../x", "generation": "1"}, {"key": "a" * 32, "generation": 2**64 - 1}]
+)
+async def test_garbage_ends_no_key_and_is_no_error_of_ours(pictures: Pictures, payload: Any) -> None:
+    await renders_of(pictures).refuse(payload, InvalidInput("garbage"))
+    assert await pictures.state("a" * 32) is None

@@ -1,0 +1,48 @@
+import asyncio
+
+from services.renderer.turns import Turns
+
+
+async def begin(turns, order, name, *, viewer, until, begun=None):
+    async with turns.take(viewer=viewer):
+        order.append(name)
+        if begun is not None:
+            begun.set()
+        await until.wait()
+
+
+async def test_what_nobody_waits_for_does_not_begin_while_somebody_waits():
+    turns, end = Turns(), asyncio.Event()
+    order: list[str] = []
+    viewer = asyncio.create_task(begin(turns, order, "viewer", viewer=True, until=end))
+    await asyncio.sleep(0)
+    bulk = asyncio.create_task(begin(turns, order, "bulk", viewer=False, until=end))
+    another = asyncio.create_task(begin(turns, order, "viewer", viewer=True, until=end))
+    await asyncio.sleep(0.05)
+    assert order == ["viewer", "viewer"]
+    end.set()
+    await asyncio.gather(viewer, bulk, another)
+    assert order == ["viewer", "viewer", "bulk"]
+
+
+async def test_viewers_do_not_wait_for_anything():
+    turns, end, begun = Turns(), asyncio.Event(), asyncio.Event()
+    order: list[str] = []
+    bulk = asyncio.create_task(begin(turns, order, "bulk", viewer=False, until=end, begun=begun))
+    await begun.wait()
+    viewer = asyncio.create_task(begin(turns, order, "viewer", viewer=True, until=end))
+    await asyncio.sleep(0.05)
+    assert order == ["bulk", "viewer"]
+    end.set()
+    await asyncio.gather(bulk, viewer)
+
+
+async def test_viewers_who_never_stop_do_not_keep_the_rest_away_for_ever():
+    turns, never, end = Turns(patience_s=0.05), asyncio.Event(), asyncio.Event()
+    order: list[str] = []
+    viewer = asyncio.create_task(begin(turns, order, "viewer", viewer=True, until=never))
+    await asyncio.sleep(0)
+    end.set()
+    await begin(turns, order, "bulk", viewer=False, until=end)
+    assert order == ["viewer", "bulk"]
+    viewer.cancel()

@@ -1,0 +1,298 @@
+"""Outcomes: what was warmed is there, and what was not says why."""
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.renderer.warming import Busy
+from shared.catalog.superset.catalog import SupersetCatalog
+from shared.errors import LoginPage, StoreUnavailable
+from shared.metadata.models import Backoff, Chart, ViewLog, WarmupRun
+from shared.settings import Settings
+from shared.store.slots import Slots
+from shared.warmup import report
+from tests.harness import free_port
+from tests.samples.catalog import CATALOG, SECRET
+from tests.samples.warm import open_workshop
+
+
+@pytest.fixture
+def workshop(tmp_path):
+    made = open_workshop(tmp_path)
+    yield made
+    made.world.close()
+
+
+def words(outcomes):
+    return {outcome.outcome for outcome in outcomes}
+
+
+async def test_a_dashboard_is_warm_for_each_group_of_viewers_and_the_page_finds_it(workshop):
+    world = workshop.world
+    outcomes = await workshop.run(workshop.order("ids", dashboards=[world.id("overview")]))
+    assert words(outcomes) == {"warmed"}
+    assert {outcome.executor for outcome in outcomes if outcome.what == "data"} == {"ada", "emma", "arun"}
+    for name in ("ada", "emma", "arun"):
+        query = world.catalog.chart_query(world.principal(name), world.id("all-sales"), world.id("overview"))
+        assert (await world.catalog.data.get(query)).came == "HIT"
+
+
+async def test_options_of_filters_are_warmed(workshop):
+    world = workshop.world
+    outcomes = await workshop.run(workshop.order("native_filter_options", dashboard_ids=[world.id("overview")]))
+    assert {outcome.what for outcome in outcomes} == {"options"}
+    (_, query), *_ = world.catalog.option_queries(world.principal("emma"), world.id("overview"))
+    assert (await world.catalog.data.get(query)).came == "HIT"
+
+
+async def test_what_is_warm_is_left_alone_unless_forced(workshop):
+    order = workshop.order("ids", charts=[workshop.world.id("pay")])
+    first, second = [await workshop.run(order) for _ in range(2)]
+    assert (words(first), words(second)) == ({"warmed"}, {"already_warm"})
+
+
+async def test_a_store_that_keeps_nothing_is_a_failure(workshop, monkeypatch):
+    async def forget(*_):
+        """Answers as if it had kept it."""
+
+    monkeypatch.setattr(workshop.store, "set", forget)
+    end = await workshop.first(workshop.order("ids", charts=[workshop.world.id("pay")]))
+    assert (end.came, end.code) == ("failed", "not_kept")
+
+
+async def test_a_failing_chart_is_left_alone_for_longer_each_time(workshop):
+    world, order = workshop.world, workshop.order("ids", charts=[workshop.world.id("all-sales")])
+    with world.sessions.begin() as session:
+        session.query(Chart).filter_by(slug="all-sales").one().sql = "SELECT nope FROM sales"
+    assert (await workshop.first(order)).code == "query_failed"
+    held = await workshop.first(order)
+    assert (held.came, held.code) == ("skipped", "backing_off")
+    assert "failed 1 times" in held.reason
+    waits = [workshop.kindness.failed(world.target("all-sales"), "x", "y") - datetime.now(UTC) for _ in range(3)]
+    assert [round(wait / timedelta(minutes=1)) for wait in waits] == [4, 8, 16]
+
+
+async def test_a_success_ends_the_back_off(workshop):
+    world = workshop.world
+    workshop.kindness.failed(world.target("pay"), "query_failed", "down")
+    with world.sessions.begin() as session:
+        session.query(Backoff).update({"retry_at": datetime.now(UTC)})
+    assert (await workshop.first(workshop.order("ids", charts=[world.id("pay")]))).came == "warmed"
+    assert workshop.kindness.backoffs() == []
+
+
+async def test_nothing_is_warmed_from_a_paused_database(workshop):
+    workshop.kindness.pause(workshop.world.catalog, "demo", username="ada", reason="migration")
+    end = await workshop.first(workshop.order("ids", charts=[workshop.world.id("pay")]))
+    assert (end.came, end.code) == ("skipped", "paused")
+    assert "migration" in end.reason
+
+
+async def test_a_used_up_budget_skips_the_rest(workshop):
+    order = workshop.order("dummy")
+    made = workshop.runs.make(
+        type(order)(**{name: getattr(order, name) for name in order.__slots__} | {"budget_s": -1})
+    )
+    numbers = await workshop.warmer.decide(made.id)
+    _, end = await workshop.warmer.one(made.id, numbers[0], wait_s=1)
+    assert (end.came, end.code) == ("skipped", "deadline_exceeded")
+
+
+async def test_no_more_queries_at_once_than_the_database_takes(workshop, monkeypatch):
+    slots = Slots(workshop.store, workshop.world.settings.store_prefix)
+    async with slots.hold("native/demo", 2, wait_s=0) as one, slots.hold("native/demo", 2, wait_s=0) as other:
+        assert one
+        assert other
+        made = workshop.runs.make(workshop.order("ids", charts=[workshop.world.id("pay")]))
+        (number, *_) = await workshop.warmer.decide(made.id)
+        with pytest.raises(Busy):
+            await workshop.warmer.one(made.id, number, wait_s=0.2)
+    assert (await workshop.warmer.one(made.id, number, wait_s=0.2))[1].came == "warmed"
+
+
+async def test_a_picture_is_warm_when_it_can_be_read_back(workshop):
+    order = workshop.order("ids", ("pictures",), charts=[workshop.world.id("pay")])
+    first, second = [await workshop.run(order) for _ in range(2)]
+    assert (words(first), words(second)) == ({"warmed"}, {"already_warm"})
+    assert len(workshop.renderer.rendered) == len(first)
+
+
+async def test_a_login_page_is_a_failure_with_its_reason(workshop):
+    workshop.renderer.error = LoginPage("The page is a login page.")
+    end = await workshop.first(workshop.order("ids", ("pictures",), charts=[workshop.world.id("pay")]))
+    assert (end.came, end.code) == ("failed", "login_page")
+
+
+async def test_a_message_that_comes_twice_changes_nothing(workshop):
+    made = workshop.runs.make(workshop.order("ids", charts=[workshop.world.id("pay")]))
+    numbers = await workshop.warmer.decide(made.id)
+    assert await workshop.warmer.decide(made.id) == numbers
+    ends = [(await workshop.warmer.one(made.id, numbers[0], wait_s=1))[1].came for _ in range(2)]
+    assert ends == ["warmed", "warmed"]
+
+
+async def test_a_chart_that_nobody_may_see_is_an_outcome_too(tmp_path):
+    text = CATALOG.replace("owners: [olga]\ndashboards", "owners: []\ndashboards").replace(
+        "roles: [Admin]}", "roles: []}"
+    )
+    workshop = open_workshop(tmp_path, text=text)
+    (outcome,) = await workshop.run(workshop.order("ids", charts=[workshop.world.id("pay")]))
+    assert (outcome.outcome, outcome.reason) == ("skipped", "No active user may see it.")
+    workshop.world.close()
+
+
+async def test_an_unknown_id_fails_the_run_with_its_reason(workshop):
+    made = workshop.runs.make(workshop.order("ids", charts=["999"]))
+    assert await workshop.warmer.decide(made.id) == []
+    assert report.report(workshop.world.sessions, made.id)["reason"] == "There is no chart with id 999."
+
+
+async def test_stale_warms_only_what_is_there_and_about_to_expire(tmp_path):
+    workshop = open_workshop(tmp_path, data_ttl_s=1800)
+    await workshop.run(workshop.order("ids", charts=[workshop.world.id("pay")]))
+    outcomes = await workshop.run(workshop.order("stale", within="1h"))
+    assert {one.title for one in outcomes if one.outcome == "warmed"} == {"Pay"}
+    assert words(outcomes) == {"warmed", "skipped"}
+    assert words(await workshop.run(workshop.order("stale", within="1m"))) == {"already_warm", "skipped"}
+    workshop.world.close()
+
+
+async def test_a_run_ends_when_its_last_outcome_is_written(workshop):
+    made = workshop.runs.make(workshop.order("dummy"))
+    for number in await workshop.warmer.decide(made.id):
+        assert workshop.runs.run(made.id).status == "Running"
+        await workshop.warmer.one(made.id, number, wait_s=1)
+    summary = report.report(workshop.world.sessions, made.id)
+    assert (summary["status"], summary["outcomes_by_word"]["pending"]) == ("Done", 0)
+
+
+async def test_when_the_store_is_down_the_outcome_is_tried_again(workshop, monkeypatch):
+    async def down(*_):
+        raise StoreUnavailable("down")
+
+    made = workshop.runs.make(workshop.order("ids", charts=[workshop.world.id("pay")]))
+    (number, *_) = await workshop.warmer.decide(made.id)
+    monkeypatch.setattr(type(workshop.store), "add", down)
+    with pytest.raises(StoreUnavailable):
+        await workshop.warmer.one(made.id, number, wait_s=1)
+    waiting = workshop.runs.outcome(made.id, number)
+    assert (waiting.outcome, waiting.code, waiting.reason) == ("", "store_unavailable", "down")
+    await workshop.warmer.give_up(made.id, number, StoreUnavailable("down"))
+    ended = workshop.runs.outcome(made.id, number)
+    assert (ended.outcome, ended.code, ended.reason) == ("failed", "store_unavailable", "down")
+
+
+async def test_a_chart_that_its_dashboard_does_not_hold_is_skipped_with_that_reason(workshop):
+    world = workshop.world
+    order = workshop.order("ids", charts=[world.id("pay")], within=world.id("overview"))
+    assert {one.reason for one in await workshop.run(order)} == {"It does not hold the chart."}
+
+
+async def test_a_filter_over_other_data_than_the_charts_is_warm_for_each_group(tmp_path):
+    filters = "filters: [{id: region, title: Region, type: select, dataset: sales, column: region}]"
+    text = CATALOG.replace("published: true, layout: {rows: []}", f"published: true, {filters}, layout: {{rows: []}}")
+    workshop = open_workshop(tmp_path, text=text)
+    world = workshop.world
+    await workshop.run(workshop.order("native_filter_options", dashboard_ids=[world.id("empty")]))
+    for name in ("ada", "emma", "arun"):
+        ((_, query),) = world.catalog.option_queries(world.principal(name), world.id("empty"))
+        assert query is not None
+        assert (await world.catalog.data.get(query)).came == "HIT"
+    workshop.world.close()
+
+
+async def test_a_viewer_who_forces_a_reading_between_ours_and_the_look_at_it_makes_no_failure(workshop, monkeypatch):
+    data = workshop.world.catalog.data
+    read = data.get
+
+    async def get(query, **options):
+        answer = await read(query, **options)
+        with closing(sqlite3.connect(workshop.world.settings.state_dir / "demo.sqlite")) as database, database:
+            database.execute("INSERT INTO payroll VALUES ('new', 5)")
+        await read(query, force=True)
+        return answer
+
+    monkeypatch.setattr(data, "get", get)
+    end = await workshop.first(workshop.order("ids", charts=[workshop.world.id("pay")]))
+    assert (end.came, end.code) == ("warmed", "")
+
+
+@pytest.fixture
+def lasting(workshop):
+    """A run of one chart that something kept from being warmed, until its budget was used up."""
+
+    def make(code, reason):
+        with workshop.world.sessions.begin() as session:
+            values = {"started_at": datetime.now(UTC) - timedelta(hours=1)}
+            run = workshop.runs.make(workshop.order("ids", charts=[workshop.world.id("pay")]))
+            workshop.warmer._plan(run)
+            session.query(WarmupRun).filter_by(id=run.id).update(values)
+        workshop.runs.note(run.id, 1, code, reason)
+        return run.id
+
+    return make
+
+
+@pytest.mark.parametrize("swept", [True, False])
+@pytest.mark.parametrize(
+    ("code", "reason", "outcome", "told"),
+    [
+        ("store_unavailable", "down", "failed", ("store_unavailable", "down (until the run's budget was used up)")),
+        ("busy", "2 queries", "skipped", ("deadline_exceeded", "2 queries (until the run's budget was used up)")),
+        ("", "", "skipped", ("deadline_exceeded", None)),
+    ],
+)
+async def test_what_lasts_until_the_budget_is_used_up_is_the_reason(
+    workshop, lasting, swept, code, reason, outcome, told
+):
+    run_id = lasting(code, reason)
+    if swept:
+        assert workshop.runs.sweep(datetime.now(UTC), timedelta()) == 1
+    else:
+        await workshop.warmer.one(run_id, 1, wait_s=1)
+    found = workshop.runs.outcome(run_id, 1)
+    assert (found.outcome, found.code) == (outcome, told[0])
+    assert told[1] in (None, found.reason)
+    assert workshop.runs.run(run_id).finished_at is not None
+
+
+async def test_a_run_of_which_nothing_was_decided_in_time_has_failed(workshop):
+    made = workshop.runs.make(workshop.order("dummy"))
+    assert workshop.runs.sweep(datetime.now(UTC) + timedelta(hours=1), timedelta()) == 1
+    ended = workshop.runs.run(made.id)
+    assert (ended.status, ended.code) == ("Failed", "deadline_exceeded")
+    assert "does a renderer run?" in ended.reason
+
+
+async def test_a_catalog_that_does_not_answer_fails_with_the_reason_and_the_others_go_on(workshop):
+    nobody = f"http://127.0.0.1:{free_port()}"
+    values = {"superset_url": nobody, "superset_username": "vitrine", "superset_secret_key": SECRET}
+    away = SupersetCatalog(Settings.model_validate({"secret_key": SECRET, "superset_user_id": 1, **values}))
+    workshop.catalogs["superset"] = away
+    boards = [workshop.world.id("overview")]
+    for strategy, parameters in (
+        ("dummy", {}),
+        ("top_n_dashboards", {}),
+        ("native_filter_options", {"dashboard_ids": boards}),
+    ):
+        workshop.see("emma", "overview", datetime.now(UTC) - timedelta(hours=1))
+        outcomes = await workshop.run(workshop.order(strategy, ("data", "pictures"), **parameters))
+        (failed,) = [one for one in outcomes if one.catalog == "superset"]
+        assert (failed.outcome, failed.code, failed.target_kind) == ("failed", "catalog_unavailable", "catalog")
+        assert "Superset" in failed.reason
+        assert {one.outcome for one in outcomes if one.catalog == "native"} <= {"warmed", "already_warm"}
+        assert len(outcomes) > 5
+    away.close()
+
+
+async def test_of_a_deleted_dashboard_and_of_a_catalog_that_was_taken_away_only_its_outcome_is_skipped(workshop):
+    workshop.see("emma", "overview", datetime.now(UTC) - timedelta(hours=1))
+    with workshop.world.sessions.begin() as session:
+        for catalog in ("native", "superset"):
+            gone = {"catalog": catalog, "target_kind": "dashboard", "target_id": "4711", "source": "page"}
+            session.add(ViewLog(username="emma", at=datetime.now(UTC), **gone))
+    outcomes = await workshop.run(workshop.order("top_n_dashboards", ("data", "pictures")))
+    assert {one.outcome for one in outcomes if one.target_id == "4711"} == {"skipped"}
+    assert {one.outcome for one in outcomes if one.target_id != "4711"} == {"warmed"}

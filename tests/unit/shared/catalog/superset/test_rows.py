@@ -1,0 +1,63 @@
+"""Superset's rows: what they say of a target, and what makes another digest."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from shared.catalog.superset.rows import digest, info_of
+from shared.catalog.superset.warm import default_filters
+from shared.targets import TargetKind
+
+ROW = {
+    "id": 7,
+    "url": "/superset/dashboard/births/",
+    "dashboard_title": "Births",
+    "changed_on_utc": "2026-11-26T13:27:11.951555+0000",
+    "thumbnail_url": "/api/v1/dashboard/7/thumbnail/abc/",
+    "owners": [{"id": 1}, {"id": 9}],
+    "changed_by": {"id": 1},
+    "created_by": None,
+    "published": False,
+    "tags": [{"name": "morning", "type": 1}, {"name": "type:dashboard", "type": 2}],
+}
+
+
+def test_a_row_is_a_target_with_its_people_by_name():
+    info = info_of(TargetKind.DASHBOARD, ROW, {1: "ann"}.get)
+    assert (str(info.target), info.title, info.url) == ("superset/dashboard/7", "Births", "/superset/dashboard/births/")
+    assert (info.ownership.owners, info.ownership.changed_by, info.ownership.created_by) == (("ann",), "ann", None)
+    assert (info.tags, info.published) == (("morning",), False)
+    assert info.changed_on == datetime(2026, 11, 26, 13, 27, 11, 951555, UTC)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"row": ROW | {"thumbnail_url": "/api/v1/dashboard/7/thumbnail/abd/"}},
+        {"row": ROW | {"dashboard_title": "Names"}},
+        {"charts": [{"id": 1, "changed_on_utc": "later"}]},
+        {"datasets": {3: "later"}},
+    ],
+)
+def test_whatever_the_picture_shows_is_in_the_digest(change):
+    whole: dict[str, Any] = {"row": ROW, "charts": [{"id": 1, "changed_on_utc": "now"}], "datasets": {3: "now"}}
+    assert digest(**whole) == digest(**whole | {"charts": list(whole["charts"])})
+    assert digest(**whole | change) != digest(**whole)
+
+
+def test_without_superset_s_own_digest_the_time_of_change_stands_in():
+    row = ROW | {"thumbnail_url": None}
+    assert digest(row, [], {}) != digest(row | {"changed_on_utc": "2026-11-27T00:00:00+0000"}, [], {})
+
+
+def test_default_filters_are_those_that_concern_the_chart():
+    female = {"col": "gender", "op": "IN", "val": ["girl"]}
+    native = {"chartsInScope": [5], "defaultDataMask": {"extraFormData": {"filters": [female]}}}
+    timed = {"chartsInScope": [6], "defaultDataMask": {"extraFormData": {"time_range": "Last week"}}}
+    definition = {"json_metadata": json.dumps({"native_filter_configuration": [native, timed]})}
+    assert default_filters(definition, "5") == [female]
+    assert default_filters(definition, "6") is None
+    assert default_filters(definition, "7") == []
+    assert default_filters({}, "5") == []
