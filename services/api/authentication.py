@@ -16,6 +16,7 @@ from services.api.cache import ExpiringCache
 from services.api.peers import is_near
 from services.api.policy import Policy
 from services.api.services import Services
+from shared.catalog.access import NAME as NATIVE
 from shared.catalog.native import COOKIE
 from shared.catalog.superset.client import Credential
 from shared.catalog.superset.rows import NAME as SUPERSET
@@ -121,12 +122,15 @@ def _read(tokens: Tokens, token: str) -> tuple[Audience, str, float]:
 
 
 def _check_scope(identity: Identity, policy: Policy) -> None:
-    """Raises Forbidden: a service token opens what its scopes name, whoever it is of; a person must be an admin."""
+    """Raises Forbidden: a service token opens what its scopes name, whoever it is of; a person must be an admin.
+
+    An admin of ours: these routes show and change what all catalogs have, and a Superset decides for itself alone.
+    """
     if identity.audience is Audience.SERVICE:
         if policy.scope is None or policy.scope not in identity.scopes:
             needed = f"the scope {policy.scope}" if policy.scope else "a log-in"
             raise Forbidden(f"This service token does not open this route; it needs {needed}.")
-    elif policy.scope is not None and not identity.principal.is_admin:
+    elif policy.scope is not None and not identity.principal.within(NATIVE).is_admin:
         raise Forbidden(f"This needs the role Admin, or a service token with the scope {policy.scope}.")
 
 

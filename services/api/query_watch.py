@@ -29,11 +29,14 @@ BEHIND = 1000  # changes that a listener may not have read yet; older ones are d
 
 @dataclass(slots=True, eq=False)
 class Listener:
-    """Whose changes are listened to; None: everybody's."""
+    """Whose changes are listened to; None: everybody's; "": nobody's, whatever the operator asked."""
 
     username: str | None
     news: deque[Query] = field(default_factory=lambda: deque(maxlen=BEHIND))
     came: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hears_of(self, query: Query) -> bool:
+        return self.username is None or (bool(self.username) and query.username == self.username)
 
     async def next(self, timeout_s: float) -> list[Query]:
         """What came since the last time; [] when nothing did within the time."""
@@ -139,7 +142,7 @@ class QueryWatch:
 
     def _tell(self, changed: Sequence[Query]) -> None:
         for listener in self._listeners:
-            mine = [query for query in changed if listener.username in (None, query.username)]
+            mine = [query for query in changed if listener.hears_of(query)]
             listener.news.extend(mine)
             if mine:
                 listener.came.set()

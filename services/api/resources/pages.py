@@ -12,6 +12,7 @@ from services.api import people
 from services.api.authentication import identity_of, principal_of
 from services.api.inputs import target_of
 from services.api.services import Services
+from shared.catalog.access import NAME as NATIVE
 from shared.identity import Audience, Principal
 from shared.targets import TargetKind, canonical_json
 
@@ -79,9 +80,10 @@ class Permalink:
 
 async def user_of(services: Services, principal: Principal) -> dict[str, Any]:
     """Who looks, as the pages' header shows them."""
-    names = await services.blocking(people.full_names, services.sessions, [principal.username])
-    name = names.get(principal.username, principal.username)
-    return {"username": principal.username, "name": name, "is_admin": principal.is_admin}
+    known = principal.within(NATIVE)  # a namesake of another catalog is somebody else
+    names = await services.blocking(people.full_names, services.sessions, [known.username])
+    name = names.get(known.username) or principal.username
+    return {"username": principal.username, "name": name, "is_admin": known.is_admin}
 
 
 def show(services: Services, resp: Response, template: str, **variables: Any) -> None:

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from falcon.asgi import Request, Response, SSEvent
-from sqlalchemy import ColumnElement, true
+from sqlalchemy import ColumnElement, false, true
 
 from services.api.authentication import identity_of, principal_of
 from services.api.inputs import page_of, read_object, read_rison, read_string
 from services.api.query_documents import query_document, query_record
 from services.api.services import Services
 from services.api.view_states import refuse_unknown
+from shared.catalog.access import NAME as NATIVE
 from shared.errors import InvalidInput
 from shared.identity import Principal
 from shared.metadata.models import Query
@@ -27,8 +28,11 @@ _STATES = ", ".join(QueryState)
 
 
 def own(principal: Principal) -> ColumnElement[bool]:
-    """What a person may see: their own queries; the admin sees all."""
-    return true() if principal.is_admin else Query.username == principal.username
+    """What a person may see: their own queries; the admin sees all. A namesake of another catalog has none here."""
+    asker = principal.within(NATIVE)
+    if asker.is_admin:
+        return true()
+    return Query.username == asker.username if asker.username else false()
 
 
 def by_id(query_id: str) -> ColumnElement[bool]:
@@ -114,7 +118,7 @@ class QueryEvents:
         self._services = services
 
     async def on_get(self, req: Request, resp: Response) -> None:
-        principal, watch = principal_of(req), self._services.querying.watch
+        principal, watch = principal_of(req).within(NATIVE), self._services.querying.watch
         whose = None if principal.is_admin else principal.username
         watch.check_room(whose)
         last = req.get_header("Last-Event-ID") or ""

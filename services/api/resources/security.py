@@ -13,6 +13,7 @@ from services.api.authentication import csrf_token, identity_of, is_own_origin, 
 from services.api.inputs import read_form, read_object, read_string
 from services.api.peers import client_address
 from services.api.services import Services
+from shared.catalog.access import NAME as NATIVE
 from shared.catalog.native import COOKIE
 from shared.errors import Forbidden, InvalidInput, TooManyRequests, Unauthenticated
 from shared.identity import Audience, Principal
@@ -84,10 +85,11 @@ class Me:
 
     async def on_get(self, req: Request, resp: Response) -> None:
         principal = principal_of(req)
-        names = await self._services.blocking(people.full_names, self._services.sessions, [principal.username])
+        known = principal.within(NATIVE)
+        names = await self._services.blocking(people.full_names, self._services.sessions, [known.username])
         result: dict[str, Any] = {
             "username": principal.username,
-            "name": names.get(principal.username, principal.username),
+            "name": names.get(known.username) or principal.username,
             "roles": sorted(principal.roles),
             "expires_at": int(identity_of(req).expires_at),
         }

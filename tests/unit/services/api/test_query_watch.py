@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.api.blocking import Blocking
-from services.api.query_watch import OWN_LISTENERS, QueryWatch
+from services.api.query_watch import OWN_LISTENERS, Listener, QueryWatch
 from shared.errors import TooManyRequests
 from shared.metadata.engine import open_metadata, sessions, upgrade
 from shared.metadata.models import Database, Query
@@ -93,6 +93,12 @@ async def test_changes_are_told_once_each_to_their_owner_and_to_the_admin(desk: 
     assert {client_id for client_id, _ in seen["ada"]} == {"mine", "old"}
     assert {client_id for client_id, _ in seen["admin"]} == {"mine", "hers"}
     await desk.watch.close()
+
+
+def test_nobody_hears_of_what_the_operator_asked(desk: Desk) -> None:
+    queries = [desk.ask("operator-s", ""), desk.ask("hers", "nora")]
+    heard = {name: [Listener(name).hears_of(query) for query in queries] for name in (None, "", "nora")}
+    assert heard == {None: [True, True], "": [False, False], "nora": [False, True]}
 
 
 async def test_nobody_looks_while_nobody_listens(desk: Desk) -> None:
