@@ -59,7 +59,9 @@ async def render(
     timeline: Timeline,
     evidence: Evidence | None = None,
 ) -> Rendered:
-    """Render one page as `executor`. With `thumbnail` the window as it opens, scaled to it; without, the whole page.
+    """Render one page as `executor`, in the browser context of whoever is signed in there (Page.identity).
+
+    With `thumbnail` the window as it opens, scaled to it; without, the whole page.
 
     Raises, each with a sentence for people: BrowserUnavailable, BrowserCrashed, EgressDenied, NavigationFailed,
     PageRefused, LoginPage, NotReady, ChartFailed, BlankPicture, DeadlineExceeded.
@@ -68,7 +70,8 @@ async def render(
         raise EgressDenied("The page's address is not among the hosts that pages may reach; see VITRINE_EGRESS_HOSTS.")
     async with AsyncExitStack() as stack:
         with timeline.step("leased"):
-            lease = await stack.enter_async_context(pool.lease(executor, deadline))
+            identity = f"{executor}/{page_spec.identity}" if page_spec.identity else executor
+            lease = await stack.enter_async_context(pool.lease(identity, deadline))
             await stack.enter_async_context((evidence or Evidence()).on_failure(lease))
         with timeline.step("signed_in"):
             try:

@@ -9,10 +9,10 @@ from itertools import pairwise
 
 import structlog
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Route
 
 from services.renderer import readiness
 from services.renderer.egress import Egress, origin_of, pair_of
+from services.renderer.headers import send_headers
 from services.renderer.lease import Lease
 from services.renderer.readiness import Grow, Ready, Waiting
 from services.renderer.timeline import remaining_s
@@ -53,13 +53,7 @@ async def sign_in(lease: Lease, spec: Page, window: Size) -> None:
             for name, value in spec.cookies.items()
         ]
         await lease.call(lease.context.add_cookies(cookies), CALL_S)  # type: ignore[arg-type]  # SetCookieParam is private
-    if spec.headers:
-        lease.tainted = True  # the route below holds this render's headers: the page is not used again
-
-        async def add_headers(route: Route) -> None:
-            await route.continue_(headers={**route.request.headers, **spec.headers})
-
-        await lease.call(lease.page.route(lambda url: origin_of(url) == origin, add_headers), CALL_S)
+    await send_headers(lease, spec)
 
 
 async def navigate(lease: Lease, spec: Page, egress: Egress, deadline: datetime) -> None:

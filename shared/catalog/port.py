@@ -101,6 +101,7 @@ class Page:
     reads: frozenset[str] | None = None  # paths that a POST may reach, because there it reads; None: requests pass
     answers: Mapping[str, Any] = field(default_factory=dict)  # path → JSON that the browser answers by itself
     is_hasty: bool = False  # its charts' animations may run faster: what they end in is the same
+    identity: str = ""  # who is signed in, where that is not the executor: identities never share a browser context
 
 
 def host_port(url: str) -> str:

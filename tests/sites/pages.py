@@ -222,6 +222,13 @@ def _redirect(query: Query, site: Any) -> Answer:
     return Answer("", 302, headers={"Location": query["to"]})
 
 
+script(
+    "redirected-image",
+    """const to = encodeURIComponent(new URLSearchParams(location.search).get("to"));
+    const image = Object.assign(new Image(), {src: `/redirect?to=${to}`});
+    image.onload = image.onerror = () => { laidOut(); draw(hold(1)); };
+    document.body.append(image);""",
+)
 script("leaves", "const to = new URLSearchParams(location.search).get('to'); later(100).then(() => location = to);")
 
 

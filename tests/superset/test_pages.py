@@ -46,6 +46,9 @@ pages:
     spinner: "[data-test=loading-indicator]"
     sign_in:
       form: {{url: "{superset}/login/", fields: {{username: ann, password: "${{ANN}}"}}}}
+  - id: sales-nobody
+    title: The same without a sign-in
+    url: {superset}/superset/dashboard/1/?standalone=1
   - id: wrong
     title: Superset with a wrong password
     url: {superset}/superset/dashboard/1/
@@ -94,7 +97,7 @@ async def draw(pages: Settings) -> AsyncIterator[Callable[..., Any]]:
             return await capture.render(
                 through,
                 page,
-                executor=f"pages/{name}",
+                executor="pages/reader",
                 window=Size(1200, 800),
                 thumbnail=None,
                 formats=(Format.PNG,),
@@ -117,6 +120,12 @@ async def test_flower_is_drawn_signed_in_by_a_header(draw, tmp_path):
 async def test_superset_is_drawn_signed_in_by_its_form(draw):
     done = await draw("sales", seconds=200)
     assert (done.ready.title, done.ready.failed) == ("Sales Dashboard", ())
+
+
+async def test_a_page_without_a_sign_in_is_not_drawn_with_another_s_session(draw):
+    await draw("sales", seconds=200)
+    with pytest.raises(LoginPage):
+        await draw("sales-nobody")
 
 
 async def test_what_went_wrong_has_a_name(draw):

@@ -88,7 +88,8 @@ class PagesCatalog(Catalog):
         cookies = {name: self._filled(value) for name, value in page.sign_in.cookies.items()}
         if page.sign_in.form is not None:
             cookies |= self._sessions.get(page.id, lambda: self._log_in(page, url))
-        return Page(url, _readiness(page), cookies=cookies, headers=headers, hosts=_hosts(page))
+        hosts = _hosts(page)
+        return Page(url, _readiness(page), cookies=cookies, headers=headers, hosts=hosts, identity=page.id)
 
     def _log_in(self, page: PageEntry, url: str) -> dict[str, str]:
         form = page.sign_in.form

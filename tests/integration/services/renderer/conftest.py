@@ -41,7 +41,8 @@ class Rendering:
 
     async def __call__(self, page: str, **options: Any) -> capture.Rendered:
         spec = Page(page if ":" in page else self.site.url(page, **options.pop("query", {})), RULE)
-        spec = replace(spec, **{name: options.pop(name) for name in ("cookies", "headers") if name in options})
+        named = ("cookies", "headers", "identity", "hosts")
+        spec = replace(spec, **{name: options.pop(name) for name in named if name in options})
         self.timeline = Timeline()
         defaults: dict[str, Any] = {
             "executor": "ann",

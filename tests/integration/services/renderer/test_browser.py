@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from services.renderer.chromium import find_chromium
 from services.renderer.pool import BrowserPool
-from shared.errors import BrowserCrashed, BrowserUnavailable, NotReady
+from shared.errors import BrowserCrashed, BrowserUnavailable, EgressDenied, NotReady
 from shared.settings import Settings
 from tests.harness import wait_until, wait_until_async
 from tests.harness.process import command_of
@@ -177,6 +178,22 @@ async def test_drain_waits_for_leases_and_leaves_no_process(make_pool: MakePool,
     assert not pool.healthy()
     with pytest.raises(BrowserUnavailable):
         await render("one-chart")
+
+
+@pytest.mark.parametrize(("page", "ends"), [("redirect", EgressDenied), ("redirected-image", None)])
+async def test_headers_do_not_follow_a_redirect_to_another_origin(
+    make_pool: MakePool, site: Site, page: str, ends: type[Exception] | None
+) -> None:
+    with closing(Site()) as other:
+        render = Rendering(await make_pool(egress_hosts=(other.host,)), site)
+        headers = {"Authorization": "Bearer secret", "X-Key": "secret"}
+        with pytest.raises(ends) if ends else nullcontext():
+            await render(page, query={"to": other.url("one-chart")}, headers=headers)
+        asked = [hit for hit in site.hits if hit.path == "/redirect"][-1]
+        assert (asked.headers["Authorization"], asked.headers["X-Key"]) == ("Bearer secret", "secret")
+        assert other.hits
+        assert all("secret" not in hit.headers.values() for hit in other.hits)
+        assert all("Authorization" not in hit.headers for hit in other.hits)
 
 
 async def test_identities_share_no_cookie_no_storage_and_no_cache(make_pool: MakePool, site: Site) -> None:

@@ -133,6 +133,12 @@ async def test_cookies_and_headers_go_to_the_pages_origin(render: Rendering) -> 
     assert "X-Who" not in [hit for hit in render.site.hits if hit.path == "/one-chart"][-1].headers
 
 
+async def test_pages_of_two_identities_share_no_cookie_though_one_executor_draws_both(render: Rendering) -> None:
+    await render("one-chart", cookies={"session": "secret"}, executor="pages/reader", identity="signed-in")
+    await render("one-chart", executor="pages/reader", identity="nobody")
+    assert "Cookie" not in [hit for hit in render.site.hits if hit.path == "/one-chart"][-1].headers
+
+
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "data:text/html,hello", "chrome://version", "http://127.0.0.1:1/"]
 )

@@ -52,6 +52,15 @@ def test_a_page_is_opened_with_its_parameters_and_its_own_sign_in(open_pages):
     assert page.hosts == {"flower.example:5555"}
 
 
+def test_each_page_is_an_identity_of_its_own(open_pages):
+    """One executor draws them all: a context by executor would show one page with the session of another."""
+    catalog = open_pages(GOOD)
+    assert [catalog.page(one, "reader", ViewState(), nonce="n").identity for one in (QUEUE, BOSSES)] == [
+        "queue",
+        "bosses",
+    ]
+
+
 def test_roles_decide_who_sees_a_page(open_pages):
     catalog = open_pages(GOOD)
     assert [info.title for info in catalog.list(ANN, TargetKind.DASHBOARD)[1]] == ["The queue"]
