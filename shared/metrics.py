@@ -121,7 +121,7 @@ CATALOG_CIRCUIT: Final = Gauge(
 LEADING: Final = Gauge("vitrine_scheduler_leading", "1 while this scheduler leads.", multiprocess_mode="livemax")
 REFRESHES: Final = Counter(
     "vitrine_refreshes_total",
-    "Pictures looked at for refresh, by outcome: published, fresh, running, held_off, failed, gone, outdated.",
+    "Pictures looked at for refresh, by outcome: published, fresh, running, held_off, put_off, failed, gone, outdated.",
     ["outcome"],
 )
 

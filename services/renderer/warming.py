@@ -19,6 +19,7 @@ from shared.catalog.port import Catalog, Part, Wanted, Warms
 from shared.errors import (
     BrokerUnavailable,
     DeadlineExceeded,
+    Forbidden,
     NotFound,
     NotKept,
     StoreUnavailable,
@@ -156,6 +157,8 @@ class Warmer:
             raise  # not the chart's fault
         except NotFound as error:
             return End(Came.SKIPPED, error.code, f"{error.message} (gone, or hidden from {outcome.executor})")
+        except Forbidden as error:  # the executor's fault: others may still warm it
+            return End(Came.FAILED, error.code, f"{error.message} (as {outcome.executor})")
         except VitrineError as error:
             retry_at = await asyncio.to_thread(self._kindness.failed, target, error.code, error.message)
             return End(Came.FAILED, error.code, f"{error.message} (left alone until {retry_at:%Y-%m-%d %H:%M} UTC)")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from shared import metrics
-from shared.errors import NotFound, VitrineError
+from shared.errors import CatalogUnavailable, NotFound, VitrineError
 from shared.messages.render import Origin
 from shared.metadata.records import Rendered, RenderRecords
 from shared.requests import Plan, Requests
@@ -20,6 +20,7 @@ from shared.store.pictures import Head, Pictures, Status
 
 log = structlog.get_logger(__name__)
 HOLD_OFF = timedelta(hours=1)  # a target that fails each time must not keep a renderer busy
+SILENT = 3  # then its other pictures are for the next fire; those of other catalogs are not
 
 
 class Refresh:
@@ -37,9 +38,15 @@ class Refresh:
         """How many pictures had which outcome. A picture that fails does not keep the others from being looked at."""
         since = datetime.now(UTC) - timedelta(seconds=self._settings.picture_ttl_s)
         outcomes: Counter[str] = Counter()
+        silent: Counter[str] = Counter()  # how often in a row a catalog's origin did not answer
         for rendered in await asyncio.to_thread(self._records.thumbnails, since):
+            catalog = rendered.target.catalog
+            if silent[catalog] >= SILENT:
+                outcomes["put_off"] += 1
+                continue
             try:
                 outcome = await self._one(rendered, correlation_id)
+                silent[catalog] = 0
             except NotFound:
                 outcome = "gone"  # deleted, unpublished, or the executor may no longer see it
             except VitrineError as error:
@@ -51,7 +58,9 @@ class Refresh:
                     code=error.code,
                     reason=error.message,
                 )
-                if error.transient:  # the broker or the store is down: the next fire looks again
+                if isinstance(error, CatalogUnavailable):
+                    silent[catalog] += 1
+                elif error.transient:  # the broker or the store is down: the next fire looks again
                     outcomes[outcome] += 1
                     break
             outcomes[outcome] += 1

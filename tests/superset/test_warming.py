@@ -55,6 +55,17 @@ async def test_a_chart_without_a_query_context_is_no_success(make_catalog, ids):
     } == set()
 
 
+async def test_a_cold_chart_is_queried_once_and_needs_no_right_to_warm(make_catalog, made, superset):
+    """As ben, whose rows nobody else has warmed."""
+    number = made["Genders"]
+    before = len(superset.processes[0].log)
+    assert await outcomes(make_catalog(), chart(number), "ben") == {number: "warmed"}
+    assert await outcomes(make_catalog(), chart(number), "ben") == {number: "already"}
+    asked = superset.processes[0].log[before:]
+    assert asked.count(f'"GET /api/v1/chart/{number}/data/') == 3
+    assert "warm_up_cache" not in asked
+
+
 async def test_what_the_executor_may_not_see_is_not_warmed(make_catalog, made):
     with pytest.raises(NotFound):
         await outcomes(make_catalog(), dashboard(made["Mixed"]), "eve")
@@ -99,8 +110,9 @@ async def test_an_event_queries_exactly_the_charts_of_its_tables_anew(make_catal
     mine = {one.number for one in planned if one.target_id == made["Genders"]}
     ends = [await workshop.warmer.one(run.id, number, wait_s=1) for number in numbers if number in mine]
     came = {(outcome.executor, end.came, end.code) for outcome, end in ends}
-    # Warmed, though it was warm already; of ben, Superset says only now that he may not see this chart.
-    assert came == {("admin", "warmed", ""), ("ben", "skipped", "not_found")}
+    # Warmed, though it was warm already; ben sees other rows, and may not warm anything.
+    assert came == {("admin", "warmed", ""), ("ben", "failed", "forbidden")}
+    assert "'can warm up cache on Chart'" in next(end.reason for _, end in ends if end.code == "forbidden")
     workshop.world.close()
 
 

@@ -100,8 +100,9 @@ class SupersetCatalog(Catalog):
         path = f"/api/v1/dashboard/permalink/{key}"
         if not key.replace("-", "").replace("_", "").isalnum():
             raise NotFound("There is no such permalink.")
-        saved = self._as(principal, lambda who: self._client.get(path, who))
+        # First what fails only with Superset itself: to an unknown key it answers 500.
         whole = self._as(principal, lambda who: self._client.get(f"/api/v1/dashboard/{target.id}", who))["result"]
+        saved = self._as(principal, lambda who: self._client.once(path, who, says_no={500}))
         if str(saved.get("dashboardId")) not in {target.id, str(whole.get("uuid")), str(whole.get("slug"))}:
             raise NotFound("This dashboard has no such permalink.")
         state: Mapping[str, Any] = saved.get("state") or {}
@@ -154,10 +155,11 @@ class SupersetCatalog(Catalog):
         if filters is None:
             why = "A default filter of the dashboard sets a time range, which Superset's warm-up cannot take."
             return Warmth(part.key, skipped=why)
-        if not (filters or wanted.force) and self._as(who, lambda one: warm.is_warm(self._client, one, chart)):
-            return Warmth(part.key, already=True)
-        self._as(who, lambda one: warm.warm(self._client, one, chart, part.dashboard_id, filters))
-        return Warmth(part.key)
+        if filters or wanted.force:
+            self._as(who, lambda one: warm.warm(self._client, one, chart, part.dashboard_id, filters))
+            return Warmth(part.key)
+        was_cold = self._as(who, lambda one: warm.warm_if_cold(self._client, one, chart, part.dashboard_id))
+        return Warmth(part.key, already=not was_cold)
 
     def _definition(self, who: Principal, dashboard: str) -> dict[str, Any]:
         """A dashboard as Superset's API tells it to somebody."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import structlog
 
@@ -13,6 +14,14 @@ from shared import metrics
 from shared.errors import CatalogUnavailable
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Call:
+    """One call through a circuit. `counts`: how it ends tells of the origin, not only of what was asked."""
+
+    is_try: bool  # the one that is let through while the circuit is open
+    counts: bool = True
 
 
 class Circuit:
@@ -45,26 +54,34 @@ class Circuit:
         return self._open_until is None
 
     @contextmanager
-    def call(self) -> Iterator[None]:
-        """Around one call; CatalogUnavailable raised inside counts as a failure, anything else as an answer.
+    def call(self) -> Iterator[Call]:
+        """Around one call; CatalogUnavailable raised inside counts as a failure, anything else as an answer, and what
+        ends with `counts` switched off as neither.
 
         Raises CatalogUnavailable while the circuit is open.
         """
-        self._enter()
+        call = self._enter()
         try:
-            yield
+            yield call
         except CatalogUnavailable:
-            self._fail()
+            self._end(call, self._fail)
             raise
         except BaseException:
-            self._succeed()
+            self._end(call, self._succeed)
             raise
-        self._succeed()
+        self._end(call, self._succeed)
 
-    def _enter(self) -> None:
+    def _end(self, call: Call, verdict: Callable[[], None]) -> None:
+        with self._lock:
+            if call.counts:
+                verdict()
+            elif call.is_try:
+                self._trying = False  # it told nothing: the next call tries
+
+    def _enter(self) -> Call:
         with self._lock:
             if self._open_until is None:
-                return
+                return Call(is_try=False)
             left = self._open_until - self._clock()
             if left > 0 or self._trying:
                 raise CatalogUnavailable(
@@ -72,22 +89,21 @@ class Circuit:
                     f"{max(left, 1):.0f} s more."
                 )
             self._trying = True
+            return Call(is_try=True)
 
     def _fail(self) -> None:
-        with self._lock:
-            self._failed += 1
-            if self._trying:
-                self._pause_s = min(self._pause_s * 2, self._max_pause_s)
-            if self._trying or self._failed >= self._limit:
-                self._trying = False
-                self._open_until = self._clock() + self._pause_s
-                metrics.CATALOG_CIRCUIT.labels(self._name).set(1)
-                log.warning("circuit_opened", catalog=self._name, failures=self._failed, pause_s=self._pause_s)
+        self._failed += 1
+        if self._trying:
+            self._pause_s = min(self._pause_s * 2, self._max_pause_s)
+        if self._trying or self._failed >= self._limit:
+            self._trying = False
+            self._open_until = self._clock() + self._pause_s
+            metrics.CATALOG_CIRCUIT.labels(self._name).set(1)
+            log.warning("circuit_opened", catalog=self._name, failures=self._failed, pause_s=self._pause_s)
 
     def _succeed(self) -> None:
-        with self._lock:
-            if self._open_until is not None:
-                metrics.CATALOG_CIRCUIT.labels(self._name).set(0)
-                log.info("circuit_closed", catalog=self._name)
-            self._failed, self._open_until, self._trying = 0, None, False
-            self._pause_s = self._first_pause_s
+        if self._open_until is not None:
+            metrics.CATALOG_CIRCUIT.labels(self._name).set(0)
+            log.info("circuit_closed", catalog=self._name)
+        self._failed, self._open_until, self._trying = 0, None, False
+        self._pause_s = self._first_pause_s

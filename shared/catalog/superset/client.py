@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -12,12 +12,13 @@ import httpx
 import prison
 
 from shared.catalog.superset.circuit import Circuit
-from shared.errors import CatalogUnavailable, NotFound, QueryFailed, Unauthenticated
+from shared.errors import CatalogUnavailable, Forbidden, NotFound, QueryFailed, QueryTimedOut, Unauthenticated
 
 PAUSES_S = (0.2, 0.8)  # before each further try of a read
 CONNECTIONS = 8  # at once, of one process: whoever comes later waits, and Superset is not overrun
 PAGE_SIZE = 100
 PASSING = (408, 425, 429)  # 4xx that say: not now
+RIGHTS = "docs/superset.md lists who needs which"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,10 @@ class Client:
         self.origin = origin
         self.cookie_name = cookie_name
         self._circuit = circuit or Circuit("superset")
+        self._timeout = httpx.Timeout(timeout_s, connect=min(5.0, timeout_s))
         self._http = httpx.Client(
             base_url=origin,
-            timeout=httpx.Timeout(timeout_s, connect=min(5.0, timeout_s)),
+            timeout=self._timeout,
             limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
             headers={"User-Agent": "vitrine", "Accept": "application/json"},
             cookies=CookieJar(
@@ -60,11 +62,23 @@ class Client:
         for pause_s in (*PAUSES_S, None):
             try:
                 return self._once(path, credential, params)
-            except CatalogUnavailable:
-                if pause_s is None or not self._circuit.is_closed:
+            except CatalogUnavailable as error:
+                waited = isinstance(error.__cause__, httpx.PoolTimeout)  # as long as a request may take
+                if pause_s is None or waited or not self._circuit.is_closed:
                     raise
                 time.sleep(pause_s)
         raise AssertionError("the loop returns or raises")
+
+    def once(
+        self, path: str, credential: Credential, *, query_s: float | None = None, says_no: Collection[int] = ()
+    ) -> dict[str, Any]:
+        """The JSON object at `path`, not asked for again when it fails. `says_no`: statuses, 5xx too, that mean here:
+        there is none. Raises as `get` and `send`.
+        """
+        answer = self.send("GET", path, credential, query_s=query_s, says_no=says_no)
+        if answer.status_code in says_no:
+            raise NotFound("Superset has no such object.")
+        return _read(answer)
 
     def all(self, path: str, credential: Credential, **query: Any) -> Iterator[dict[str, Any]]:
         """Every row of a list, page by page."""
@@ -78,28 +92,53 @@ class Client:
                 return
             page += 1
 
-    def put(self, path: str, credential: Credential, body: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
-        """One PUT, with the CSRF token that Superset asks for. Not tried again. Raises as `get`."""
+    def put(
+        self, path: str, credential: Credential, body: Mapping[str, Any], *, right: str, query_s: float
+    ) -> dict[str, Any]:
+        """One PUT, with the CSRF token that Superset asks for. Not tried again. Raises as `get` and `send`, and
+        Forbidden for a user without the `right` to it.
+        """
         token, cookie = self._csrf(credential)
         headers = {"X-CSRFToken": token, "Referer": f"{self.origin}/"}
         signed = Credential(cookie or credential.cookie, credential.bearer)
-        return _read(self.send("PUT", path, signed, json=body, headers=headers, timeout=timeout_s))
+        answer = self.send("PUT", path, signed, json=body, headers=headers, query_s=query_s)
+        if answer.status_code == 403:
+            raise Forbidden(f"In Superset this user lacks the right {right!r}; {RIGHTS}.")
+        return _read(answer)
 
-    def send(self, method: str, path: str, credential: Credential, **options: Any) -> httpx.Response:
-        """One request through the circuit; the answer as it is. Raises CatalogUnavailable only."""
-        headers = dict(options.pop("headers", {}))
-        if credential.bearer:
-            headers["Authorization"] = f"Bearer {credential.bearer}"
-        if credential.cookie:
-            headers["Cookie"] = f"{self.cookie_name}={credential.cookie}"
-        with self._circuit.call():
+    def send(
+        self,
+        method: str,
+        path: str,
+        credential: Credential,
+        *,
+        query_s: float | None = None,
+        says_no: Collection[int] = (),
+        **options: Any,
+    ) -> httpx.Response:
+        """One request through the circuit; the answer as it is. `query_s`: it runs queries, which may take so long.
+
+        Raises CatalogUnavailable; QueryTimedOut for queries that took longer. Neither their slowness nor our own full
+        pool is a failure of Superset's.
+        """
+        headers = _signed(dict(options.pop("headers", {})), credential, self.cookie_name)
+        if query_s is not None:
+            options["timeout"] = httpx.Timeout(**(self._timeout.as_dict() | {"read": query_s}))
+        with self._circuit.call() as call:
             try:
                 answer = self._http.request(method, path, headers=headers, **options)
+            except httpx.PoolTimeout as error:
+                call.counts = False
+                told = f"All {CONNECTIONS} connections to Superset were busy for {self._timeout.pool:g} s ({path})."
+                raise CatalogUnavailable(told) from error
             except httpx.TimeoutException as error:
+                if query_s is not None and isinstance(error, httpx.ReadTimeout):
+                    call.counts = False
+                    raise QueryTimedOut(f"Superset had no rows after {query_s:g} s ({path}).") from error
                 raise CatalogUnavailable(f"Superset did not answer in time ({path}).") from error
             except httpx.HTTPError as error:
                 raise CatalogUnavailable(f"Superset cannot be reached: {type(error).__name__} ({path}).") from error
-            if answer.status_code >= 500 or answer.status_code in PASSING:
+            if answer.status_code not in says_no and (answer.status_code >= 500 or answer.status_code in PASSING):
                 raise CatalogUnavailable(f"Superset answered {answer.status_code} ({path}).")
             return answer
 
@@ -110,6 +149,14 @@ class Client:
         """The token, and the session cookie in which Superset remembers it."""
         answer = self.send("GET", "/api/v1/security/csrf_token/", credential)
         return str(_read(answer)["result"]), answer.cookies.get(self.cookie_name) or ""
+
+
+def _signed(headers: dict[str, str], credential: Credential, cookie_name: str) -> dict[str, str]:
+    if credential.bearer:
+        headers["Authorization"] = f"Bearer {credential.bearer}"
+    if credential.cookie:
+        headers["Cookie"] = f"{cookie_name}={credential.cookie}"
+    return headers
 
 
 def _read(answer: httpx.Response) -> dict[str, Any]:

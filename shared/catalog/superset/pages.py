@@ -60,11 +60,11 @@ def page(
 ) -> Page:
     """`nonce` makes the address new; `hosts`: HOST:PORT pairs that the page may reach besides Superset."""
     state = {} if view_state.is_empty else view_state.as_json()
-    query: dict[str, str] = {RENDER_PARAMETER: nonce}
+    query = dict(view_state.url_params)  # first: what the render itself needs to say wins
+    query |= {RENDER_PARAMETER: nonce}
     if target.kind is TargetKind.DASHBOARD:
         path, readiness = f"/superset/dashboard/{target.id}/", DASHBOARD
         query |= {"standalone": STANDALONE, **({"permalink_key": PERMALINK} if state else {})}
-        query |= dict(view_state.url_params)
     else:
         path, readiness = "/explore/", CHART
         query |= {"slice_id": target.id, "standalone": "true"}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping
 
@@ -15,6 +14,7 @@ from itsdangerous import URLSafeTimedSerializer
 
 from shared.catalog.superset.client import Client, Credential
 from shared.errors import CatalogSignIn, ExecutorNotFound
+from shared.kept import Kept
 
 KEEP_S = 600  # a session is made anew after this long; Superset's own last much longer
 REFUSED_S = 30  # a refused password is not tried again for so long: accounts get locked by eager machines
@@ -37,9 +37,9 @@ class Sessions:
         self._passwords = passwords
         self._user_id = user_id
         self._clock = clock
-        self._kept: dict[str, tuple[float, Credential]] = {}
+        # A lock for each user, and none for all: to sign in one of them, `user_id` may ask Superset as another.
+        self._kept: Kept[str, Credential] = Kept(KEEP_S, clock)
         self._refused: dict[str, float] = {}
-        self._lock = threading.RLock()  # one log-in at a time: a user's second caller takes the first one's session
 
     def can_sign_in(self, username: str) -> bool:
         return username in self._passwords or self._serializer is not None
@@ -48,17 +48,11 @@ class Sessions:
         """A session of this user. Raises ExecutorNotFound when the settings hold nothing to sign them in with,
         CatalogSignIn when Superset does not accept what they hold, CatalogUnavailable.
         """
-        with self._lock:
-            made, credential = self._kept.get(username, (0.0, None))
-            if credential is None or made + KEEP_S <= self._clock():
-                credential = self._make(username)
-                self._kept[username] = (self._clock(), credential)
-            return credential
+        return self._kept.get(username, lambda: self._make(username))
 
     def forget(self, username: str) -> None:
         """After a 401: the next call makes a new session."""
-        with self._lock:
-            self._kept.pop(username, None)
+        self._kept.forget(username)
 
     def _make(self, username: str) -> Credential:
         if username in self._passwords:

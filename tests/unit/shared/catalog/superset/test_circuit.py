@@ -1,5 +1,7 @@
 """A circuit opens after failures in a row, tries again with one call, and says so in the metrics."""
 
+from contextlib import suppress
+
 import pytest
 from prometheus_client import REGISTRY
 
@@ -61,6 +63,28 @@ def test_one_call_tries_after_the_pause_and_closes_it(circuit, clock):
     assert not is_open()
     with circuit.call():
         pass
+
+
+def test_what_says_nothing_of_the_origin_neither_opens_nor_closes_it(circuit, clock):
+    def leave():
+        with suppress(CatalogUnavailable), circuit.call() as call:
+            call.counts = False
+            raise CatalogUnavailable("no room")
+
+    for _ in range(5):
+        leave()
+    assert not is_open()
+    for _ in range(2):
+        fail(circuit)
+    leave()
+    fail(circuit)
+    assert is_open(), "it forgot no failure either"
+    clock.now = 6
+    leave()
+    assert is_open()
+    with circuit.call():
+        pass
+    assert not is_open(), "the call after it tries"
 
 
 def test_a_failed_try_doubles_the_pause_up_to_its_limit(circuit, clock):
