@@ -165,7 +165,7 @@ class Warmth:
 
 class Catalog(Protocol):
     """Raises NotFound for unknown targets, DatabaseUnavailable or CatalogUnavailable when its origin does not
-    answer.
+    answer, Unauthenticated when the log-in there that a principal brought has ended meanwhile.
     """
 
     name: str

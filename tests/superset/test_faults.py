@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 from prometheus_client import REGISTRY
 
@@ -17,10 +19,13 @@ from shared.errors import CatalogUnavailable, LoginPage, NavigationFailed, NotFo
 from shared.settings import Settings
 from shared.targets import ViewState
 from tests.harness import Superset, wait_until
+from tests.harness.stack import Stack
+from tests.harness.superset import PASSWORD, READER, SECRET_KEY
 from tests.sites.proxy import FaultProxy
 from tests.superset.conftest import Rendering, dashboard
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+PICTURE_S = 240  # on a loaded machine
 
 
 @pytest.fixture
@@ -83,6 +88,42 @@ async def test_data_that_cannot_be_had_is_an_outage_and_no_picture(fragile, pool
     with proxy.answer("/api/v1/chart/data", status), pytest.raises(CatalogUnavailable, match="could not reach"):
         await render(dashboard(ids["Sales Dashboard"]), spec=spec)
     await render.pool.drain()
+
+
+async def test_the_last_good_picture_stays_while_superset_is_down(superset, ids):
+    path = f"/api/v1/dashboard/{ids['USA Births Names']}/thumbnail/"
+    with (
+        closing(FaultProxy(superset.url)) as proxy,
+        closing(superset.person("ann")) as ann,
+        Stack(**settings_before(proxy.url)) as stack,
+    ):
+        stack.start("up")
+        ann.base_url = httpx.URL(stack.url)
+        wait_until(lambda: picture(ann, path).status_code == 200, PICTURE_S, "a picture", interval_s=1)
+        good = picture(ann, path)
+        with proxy.answer("/", 500) as down:
+            assert ann.post(path, json={"force": True}).status_code == 202
+            down.wait()
+            wait_until(lambda: ann.get(path).json()["code"] == "catalog_unavailable", PICTURE_S, "the render to fail")
+            kept = picture(ann, path)
+    assert (kept.status_code, kept.headers["content-type"]) == (200, "image/png")
+    assert kept.content == good.content
+
+
+def picture(person: httpx.Client, path: str) -> httpx.Response:
+    return person.get(f"{path}x/", follow_redirects=True)
+
+
+def settings_before(url: str) -> dict[str, Any]:
+    """Of an embedded Vitrine that remembers for the whole test who may see what: it cannot ask meanwhile."""
+    return {
+        "superset_url": url,
+        "superset_username": READER,
+        "superset_passwords": json.dumps({READER: PASSWORD}),
+        "superset_secret_key": SECRET_KEY,
+        "default_catalog": "superset",
+        "access_cache_s": 300,
+    }
 
 
 async def test_a_session_that_ends_before_the_render_is_renewed_by_the_next_try(catalog, render, ids):

@@ -243,12 +243,12 @@ class SupersetCatalog(Catalog):
         return True
 
     def _as(self, principal: Principal, ask: Callable[[Credential], T]) -> T:
-        """Ask as the principal: with what they brought, else signed in by us; a session that ended is renewed once."""
+        """Ask as the principal: with what they brought, else signed in by us; a session that ended is renewed once.
+
+        Raises Unauthenticated when what they brought does not hold any more.
+        """
         if isinstance(principal.credential, Credential):
-            try:
-                return ask(principal.credential)
-            except Unauthenticated as error:
-                raise NotFound("The log-in at Superset has ended.") from error
+            return ask(principal.credential)  # Unauthenticated: only they themselves can sign in anew
         username = principal.username or self._settings.superset_username
         try:
             return ask(self._sessions.of(username))

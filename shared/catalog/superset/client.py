@@ -10,10 +10,12 @@ from typing import Any
 
 import httpx
 import prison
+import structlog
 
 from shared.catalog.superset.circuit import Circuit
 from shared.errors import CatalogUnavailable, Forbidden, NotFound, QueryFailed, QueryTimedOut, Unauthenticated
 
+log = structlog.get_logger(__name__)
 PAUSES_S = (0.2, 0.8)  # before each further try of a read
 CONNECTIONS = 8  # at once, of one process: whoever comes later waits, and Superset is not overrun
 PAGE_SIZE = 100
@@ -138,6 +140,8 @@ class Client:
                 raise CatalogUnavailable(f"Superset did not answer in time ({path}).") from error
             except httpx.HTTPError as error:
                 raise CatalogUnavailable(f"Superset cannot be reached: {type(error).__name__} ({path}).") from error
+            if answer.status_code == 500 and (says_no or query_s is not None):
+                call.counts = False  # it stumbled over what was asked
             if answer.status_code not in says_no and (answer.status_code >= 500 or answer.status_code in PASSING):
                 raise CatalogUnavailable(f"Superset answered {answer.status_code} ({path}).")
             return answer
@@ -160,6 +164,9 @@ def _signed(headers: dict[str, str], credential: Credential, cookie_name: str) -
 
 
 def _read(answer: httpx.Response) -> dict[str, Any]:
+    if answer.status_code in (401, 403, 404, 422) or answer.is_redirect:
+        # To who asked, all this may look alike: nothing there. Whoever runs it can tell it apart.
+        log.info("superset_refused", status=answer.status_code, path=answer.url.path)
     if answer.status_code in (401, 422) or answer.is_redirect:  # 422: a JWT that is none
         raise Unauthenticated("Superset does not know this session; log in again.")
     if answer.status_code in (403, 404):

@@ -66,6 +66,14 @@ def test_a_500_that_means_no_is_asked_once_and_no_outage(make_client):
         client.once("/api/v1/dashboard/permalink/x", WHO, says_no={500})
 
 
+def test_a_chart_over_which_superset_stumbles_is_no_outage(make_client):
+    client, circuit, sent = make_client(status(500))
+    for _ in range(4):
+        with pytest.raises(CatalogUnavailable, match="500"):
+            client.once("/api/v1/chart/1/data/", WHO, query_s=120)
+    assert (len(sent), circuit.is_closed) == (4, True)
+
+
 def test_our_own_full_pool_is_no_outage_and_not_waited_for_again(make_client):
     client, circuit, sent = make_client(raising(httpx.PoolTimeout))
     for _ in range(4):
