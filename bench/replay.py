@@ -90,8 +90,8 @@ class Log:
     def opened(self, since: datetime) -> Sequence[View]:
         return self.between(since, self.now)
 
-    def most_viewed(self, since: datetime, limit: int) -> Sequence[tuple[Target, int]]:
-        return Counter(view.target for view in self.between(since, self.now)).most_common(limit)
+    def most_viewed(self, since: datetime) -> Sequence[tuple[Target, int]]:
+        return Counter(view.target for view in self.between(since, self.now)).most_common()
 
     def between(self, first: datetime, last: datetime) -> Sequence[View]:
         return self.views[bisect_left(self._times, first) : bisect_right(self._times, last)]

@@ -67,6 +67,7 @@ class ChartData:
         self._run = run
         self._patience_s = query_timeout_s + SPARE_S
         self._going: dict[str, _Going] = {}
+        self._without_store: dict[str, _Going] = {}
 
     async def get(self, query: DataQuery, *, force: bool = False, warmed_by: str = "") -> Answer:
         """Raises what the query raises: QueryRefused, QueryFailed, DatabaseUnavailable.
@@ -101,12 +102,12 @@ class ChartData:
 
     async def close(self) -> None:
         """Lets what is being read behind answers end, shortly."""
-        if self._going:
-            await asyncio.wait([going.task for going in self._going.values()], timeout=2)
+        if tasks := [going.task for going in (*self._going.values(), *self._without_store.values())]:
+            await asyncio.wait(tasks, timeout=2)
 
     async def _get(self, query: DataQuery, *, force: bool, warmed_by: str) -> Answer:
         if query.ttl_s <= 0:
-            return await self._bypass(query)
+            return await self._read_only(query)
         asked_at = datetime.now(UTC)
         try:
             entry = None if force else await self._entries.read(query.key)
@@ -118,7 +119,7 @@ class ChartData:
             return Answer(entry, Came.STALE)
         except StoreUnavailable as error:
             log.warning("data_store_unavailable", reason=error.message)
-            return await self._bypass(query)
+            return await self._bypass(query, asked_at if force else None)
 
     async def _join(self, query: DataQuery, newer_than: datetime | None, warmed_by: str) -> Answer:
         """Our own process first: many waiters here are one in the store. `newer_than` is set for a forced read."""
@@ -210,8 +211,24 @@ class ChartData:
         now = datetime.now(UTC)
         return Entry(body, began_at, now, now + timedelta(seconds=query.ttl_s), warmed_by)
 
-    async def _bypass(self, query: DataQuery) -> Answer:
+    async def _read_only(self, query: DataQuery) -> Answer:
         return Answer(await self._read(query), Came.BYPASS)
+
+    async def _bypass(self, query: DataQuery, newer_than: datetime | None) -> Answer:
+        """One query for all who wait in this process; without a store it knows of no other."""
+        going = self._without_store.get(query.key)
+        if going is None or (newer_than and going.began_at < newer_than):
+            task = asyncio.create_task(self._read_only(query))
+            going = self._without_store[query.key] = _Going(task, datetime.now(UTC))
+            task.add_done_callback(lambda done: self._bypassed(query.key, done))
+        return await asyncio.shield(going.task)
+
+    def _bypassed(self, key: str, done: asyncio.Task[Answer]) -> None:
+        going = self._without_store.get(key)
+        if going is not None and going.task is done:  # a forced one may have taken its place
+            del self._without_store[key]
+        if not done.cancelled() and (error := done.exception()) is not None:  # seen here: nobody may be waiting
+            log.debug("data_not_read", key=key, error=str(error))
 
 
 def _will_do(entry: Entry, newer_than: datetime | None) -> bool:

@@ -23,6 +23,7 @@ from dramatiq.errors import BrokerConnectionError
 log = structlog.get_logger(__name__)
 PRIORITY_OPTION = "broker_priority"
 FAILURE_OPTION = "vitrine_failure"  # {"code", "reason"} in a dead letter's options
+TROUBLES_OPTION = "troubles"  # how often a message of warm-up met an error that may pass
 FULL_POLL_S = 0.1  # how soon a consumer whose threads are all busy sees that one is free
 
 
@@ -35,6 +36,7 @@ _OPTIONS = {
     "requeue_timestamp": int,
     "traceback": str,
     FAILURE_OPTION: dict,
+    TROUBLES_OPTION: int,
 }
 
 

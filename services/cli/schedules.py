@@ -13,7 +13,8 @@ from services.cli.examples import examples
 from services.cli.parts import command_settings
 from shared.metadata.engine import open_metadata, sessions
 from shared.metadata.models import WarmupSchedule
-from shared.warmup.schedules import Schedules, due_times, read
+from shared.warmup.due import due_times
+from shared.warmup.schedules import Schedules, read
 
 LIST = examples(("vitrine schedules list", "tab-separated: for people, and for cut and grep"))
 CHECK = examples(("vitrine schedules check schedules.yaml", "the first mistake, with schedule and field"))

@@ -188,10 +188,15 @@ def _warms(text: str) -> tuple[str, ...]:
     return tuple(word for word in WARMS if word in words)
 
 
+def _check(parts: Parts, order: Order) -> None:
+    """Raises InvalidInput for what the strategy names and no catalog has."""
+    order.strategy.check(Sources(parts.catalogs, Views(parts.sessions), datetime.now(UTC)))
+
+
 async def _publish(settings: Settings, order: Order) -> int:
     parts, publisher = open_parts(settings), BrokerPublisher(open_broker(settings))
     try:
-        order.strategy.check(Sources(parts.catalogs, Views(parts.sessions), datetime.now(UTC)))
+        _check(parts, order)
         started = await WarmUps(Runs(parts.sessions), publisher).start(order)
     finally:
         publisher.close()
@@ -203,6 +208,7 @@ async def _inline(settings: Settings, order: Order) -> int:
     """How many failed."""
     parts = open_parts(settings)
     try:
+        await asyncio.to_thread(_check, parts, order)
         runs = Runs(parts.sessions)
         made = await asyncio.to_thread(runs.make, order)
         await asyncio.to_thread(runs.published, made.id)  # no sweeper shall send it: we carry it out ourselves

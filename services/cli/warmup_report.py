@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.warmup.kindness import Kindness
+from shared.warmup.kindness import Kindness, Subject
 from shared.warmup.report import WORDS
 
 
@@ -33,6 +33,8 @@ def show(run: Mapping[str, Any]) -> None:
         used = " used" if one["used_at"] else ""
         reason = f": {one['code']}: {one['reason']}" if one["reason"] else ""
         print(f"  {one['outcome']:<12} {one['seconds']:>7.2f} s{used:<5} {name(one)}{reason}")
+    if run["outcomes_left_out"]:
+        print(f"  … and {run['outcomes_left_out']} more")
 
 
 def summarise(run: Mapping[str, Any], took_s: float) -> None:
@@ -44,8 +46,11 @@ def show_kindness(kindness: Kindness) -> None:
         since = f"paused since {pause.paused_at:%Y-%m-%d %H:%M} UTC"
         print(f"{since}: {pause.catalog}/{pause.database} {pause.reason}".rstrip())
     for one in kindness.backoffs():
+        about = Subject.told(one)
+        place = f"{about.kind} {about.target_id} ({about.what}) as {about.executor}"
+        within = f" in dashboard {about.dashboard_id}" if about.dashboard_id else ""
         print(
-            f"until {one.retry_at:%Y-%m-%d %H:%M} UTC: {one.target_kind} {one.target_id}, "
+            f"until {one.retry_at:%Y-%m-%d %H:%M} UTC: {place}{within}, "
             f"after {one.failures} failures: {one.code}: {one.reason}"
         )
 

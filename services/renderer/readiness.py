@@ -56,6 +56,15 @@ class Ready:
     broken_images: int = 0
     restless: bool = False
 
+    @property
+    def flaw(self) -> str:
+        """What of it failed, in one sentence; "" if nothing did."""
+        if not self.failed:
+            return ""
+        chart, reason = self.failed[0]
+        count = f"{len(self.failed)} of" if len(self.failed) < self.holders else "All"
+        return f"{count} {self.holders} charts failed; the first of them, chart {chart}: {reason}."
+
 
 @dataclass(frozen=True, slots=True)
 class Grow:
@@ -176,10 +185,10 @@ def check_charts(ready: Ready, kind: TargetKind, rule: Readiness | None = None) 
         for _, reason in ready.failed:
             _raise_if_told(reason, rule)
     if ready.failed and len(ready.failed) >= ready.holders:
-        chart, reason = ready.failed[0]
+        _, reason = ready.failed[0]
         if kind is TargetKind.CHART or ready.holders == 1:
             raise ChartFailed(f"The chart failed: {reason}.")
-        raise ChartFailed(f"All {ready.holders} charts failed; the first of them, chart {chart}: {reason}.")
+        raise ChartFailed(ready.flaw)
 
 
 def _raise_if_told(reason: str, rule: Readiness) -> None:

@@ -163,7 +163,8 @@ class Renders:
 
     async def _store(self, request: RenderRequest, rendered: capture.Rendered) -> None:
         now = datetime.now(UTC)
-        fresh_s = self._settings.failed_fresh_s if rendered.ready.failed else None
+        flaw = rendered.ready.flaw
+        fresh_s = self._settings.failed_fresh_s if flaw else None
         # The picture under the key itself comes last: whoever finds it finds the other formats too.
         for picture_format in reversed(request.formats):
             name = request.key if picture_format is request.formats[0] else f"{request.key}.{picture_format.value}"
@@ -175,6 +176,7 @@ class Renders:
                 digest=request.digest,
                 rendered_at=now,
                 fresh_s=fresh_s,
+                flaw=flaw,
             )
         await self._pictures.finish(request.key, request.generation)
 

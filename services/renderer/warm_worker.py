@@ -25,7 +25,8 @@ from services.renderer.child import SideWorker, run
 from services.renderer.warming import Busy, Warmer, open_warmer
 from shared import logs, tracing
 from shared.catalog import open_catalogs
-from shared.errors import VitrineError
+from shared.consuming import TROUBLES_OPTION
+from shared.errors import Internal, VitrineError
 from shared.heartbeats import Heart
 from shared.messages import warm
 from shared.messages.warm import WarmRequest
@@ -34,12 +35,12 @@ from shared.queue import WARM_ACTOR, WARM_QUEUE, BrokerPublisher, WarmPublisher,
 from shared.requests import Requests
 from shared.settings import Settings
 from shared.store import open_store, pictures_in
+from shared.warmup.runs import FAULT
 
 log = structlog.get_logger(__name__)
 NICE = 10
 SLOT_WAIT_S = 5.0  # in hand of a worker; then the message waits in the queue
 BUSY_MS = 2000
-TROUBLES = "troubles"  # option of a message: how often it met an error that may pass
 PATIENCE_S = 900  # beyond every limit of our own: a bug must not hold a worker's thread for ever
 STOP_MS = 8000
 
@@ -97,9 +98,17 @@ class Warming:
         except VitrineError as error:
             delay = _delay_ms(error, message.options if message else {})
             if delay is None:
-                asyncio.run_coroutine_threadsafe(self._give_up(decoded, error), self._loop).result(PATIENCE_S)
+                self._end(decoded, error)
                 raise
             raise Retry(error.message, delay=delay) from error
+        except Exception as error:  # whatever it was, the run must end, and the log must say what
+            log.exception("warming_internal_error", run_id=decoded.run_id, number=decoded.number)
+            internal = Internal(FAULT)
+            self._end(decoded, internal)
+            raise internal from error
+
+    def _end(self, request: WarmRequest, error: VitrineError) -> None:
+        asyncio.run_coroutine_threadsafe(self._give_up(request, error), self._loop).result(PATIENCE_S)
 
     async def _give_up(self, request: WarmRequest, error: VitrineError) -> None:
         assert self._warmer is not None, "start() opens it before any message is taken"
@@ -107,7 +116,7 @@ class Warming:
             if request.number:
                 await self._warmer.give_up(request.run_id, request.number, error)
             else:
-                await self._warmer.fail(request.run_id, error)
+                await self._warmer.give_up_run(request.run_id, error)
         except VitrineError as other:  # the metadata database: its sweep ends what is left
             log.warning("warm_up_end_not_written", run_id=request.run_id, number=request.number, reason=other.message)
 
@@ -156,8 +165,8 @@ def _delay_ms(error: VitrineError, options: dict[str, Any]) -> int | None:
 
     Counted apart from Dramatiq's `retries`, in which every wait for a busy database is one too.
     """
-    troubles = options.get(TROUBLES, 0)
-    options[TROUBLES] = troubles + 1
+    troubles = options.get(TROUBLES_OPTION, 0)
+    options[TROUBLES_OPTION] = troubles + 1
     return backoff_ms(error, troubles)
 
 

@@ -9,42 +9,42 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
+from services.renderer.warm_pictures import PictureWarmer
 from shared import metrics
 from shared.catalog.port import Catalog, Part, Wanted, Warms
 from shared.errors import (
     BrokerUnavailable,
     DeadlineExceeded,
     Forbidden,
+    Internal,
     NotFound,
-    NotKept,
     StoreUnavailable,
     VitrineError,
 )
-from shared.messages.render import Origin
-from shared.metadata.models import Backoff, WarmupOutcome, WarmupRun
+from shared.metadata.models import Backoff, Pause, WarmupOutcome, WarmupRun
 from shared.metadata.records import RenderRecords
 from shared.metadata.views import Views
-from shared.requests import Plan, Requests
+from shared.requests import Requests
 from shared.settings import Settings
 from shared.store import pictures_in
-from shared.store.pictures import Pictures, Status
+from shared.store.pictures import Pictures
 from shared.store.port import KeyValue
 from shared.store.slots import Slots
 from shared.targets import ViewState
 from shared.warmup import strategies
 from shared.warmup.choices import Sources
-from shared.warmup.kindness import Kindness
+from shared.warmup.kindness import Kindness, Subject
 from shared.warmup.planning import PICTURE, Planner, target_of
-from shared.warmup.runs import BUSY, USED_UP, Came, End, Runs, RunStatus, deadline_of, used_up
+from shared.warmup.runs import BUSY, FAULT, USED_UP, Came, End, Runs, RunStatus, deadline_of, used_up
 
 log = structlog.get_logger(__name__)
 SPARE_S = 45  # beyond a query's own limit: waiting for somebody else's query, and the store
-PICTURE_POLL_S = 0.3
 
 
 class Busy(Exception):
@@ -72,7 +72,7 @@ class Warmer:
         self._settings = settings
         self._catalogs = catalogs
         self._requests = requests
-        self._pictures = pictures
+        self._pictures = PictureWarmer(requests, pictures)
         self._slots = slots
         self._runs = runs
         self._kindness = kindness
@@ -117,7 +117,7 @@ class Warmer:
             await self._note(outcome, error.code, error.message)
             raise
         if not end.seconds and end.came is not Came.SKIPPED:
-            end = _with_seconds(end, time.monotonic() - began)
+            end = replace(end, seconds=time.monotonic() - began)
         await asyncio.to_thread(self._runs.settle, run_id, number, end)
         metrics.WARMED.labels(outcome.what, end.came.value).inc()
         log.info(
@@ -142,15 +142,14 @@ class Warmer:
         metrics.WARMED.labels(outcome.what, end.came.value).inc()
         return outcome, end
 
-    async def fail(self, run_id: str, error: VitrineError) -> None:
-        """What the run warms could not be decided, as often as that was tried."""
-        await asyncio.to_thread(self._runs.fail, run_id, error.code, error.message)
+    async def give_up_run(self, run_id: str, error: VitrineError) -> None:
+        """What the run warms could not be decided, or not be published, as often as that was tried."""
+        await asyncio.to_thread(self._runs.give_up, run_id, error.code, error.message)
 
     async def _end(self, run: WarmupRun, outcome: WarmupOutcome, wait_s: float) -> End:
         skipped = await asyncio.to_thread(self._reason_to_skip, run, outcome)
         if skipped is not None:
             return skipped
-        target = target_of(outcome)
         try:
             end = await self._warm(run, outcome, wait_s)
         except (Busy, StoreUnavailable, BrokerUnavailable):
@@ -160,10 +159,15 @@ class Warmer:
         except Forbidden as error:  # the executor's fault: others may still warm it
             return End(Came.FAILED, error.code, f"{error.message} (as {outcome.executor})")
         except VitrineError as error:
-            retry_at = await asyncio.to_thread(self._kindness.failed, target, error.code, error.message)
-            return End(Came.FAILED, error.code, f"{error.message} (left alone until {retry_at:%Y-%m-%d %H:%M} UTC)")
+            end = End(Came.FAILED, error.code, error.message)
+        except Exception:  # whatever it was, the run must end, and the log must say what
+            log.exception("warming_internal_error", run_id=run.id, number=outcome.number)
+            end = End(Came.FAILED, Internal.code, FAULT)
+        if end.came is Came.FAILED:
+            retry_at = await asyncio.to_thread(self._kindness.failed, Subject.of(outcome), end.code, end.reason)
+            return replace(end, reason=f"{end.reason} (left alone until {retry_at:%Y-%m-%d %H:%M} UTC)")
         if end.came is not Came.SKIPPED:
-            await asyncio.to_thread(self._kindness.succeeded, target)
+            await asyncio.to_thread(self._kindness.succeeded, Subject.of(outcome))
         return end
 
     def _reason_to_skip(self, run: WarmupRun, outcome: WarmupOutcome) -> End | None:
@@ -173,8 +177,8 @@ class Warmer:
             return used_up(run, outcome)
         pause = self._kindness.paused(outcome.catalog, outcome.database)
         if pause is not None:
-            return End(Came.SKIPPED, "paused", f"The database {outcome.database} is paused. {pause.reason}".strip())
-        backoff = None if run.force else self._kindness.backoff(target_of(outcome))
+            return _paused(pause)
+        backoff = None if run.force else self._kindness.backoff(Subject.of(outcome))
         if backoff is not None and datetime.now(UTC) < backoff.retry_at:
             return End(Came.SKIPPED, "backing_off", _told(backoff))
         return None
@@ -183,13 +187,20 @@ class Warmer:
         strategy = strategies.make(run.strategy, run.parameters, public=False)
         wanted = Wanted(strategy.wanted.ahead_s, run.force, strategy.wanted.only_kept)
         if outcome.what == PICTURE:
-            return await self._picture(run, outcome, wanted)
+            pause = await asyncio.to_thread(self._pause_of_picture, outcome)
+            return _paused(pause) if pause else await self._pictures.warm(run, outcome, wanted)
         limit = await asyncio.to_thread(self._kindness.limit, outcome.catalog, outcome.database)
         place = f"{outcome.catalog}/{outcome.database}"
         async with self._slots.hold(place, limit, wait_s=wait_s) as held:
             if not held:
                 raise Busy(f"{place} had {limit} queries of warm-up, as many as it takes.")
             return await self._data(run, outcome, wanted)
+
+    def _pause_of_picture(self, outcome: WarmupOutcome) -> Pause | None:
+        """Of one of the databases from which its page would read. They are asked for only if any is paused."""
+        pauses = [pause for pause in self._kindness.pauses() if pause.catalog == outcome.catalog]
+        read = self._pictures.databases(outcome) if pauses else ()
+        return next((pause for pause in pauses if pause.database in read), None)
 
     async def _data(self, run: WarmupRun, outcome: WarmupOutcome, wanted: Wanted) -> End:
         catalog = self._requests.catalog(outcome.catalog)
@@ -204,45 +215,6 @@ class Warmer:
             return End(Came.SKIPPED, "not_wanted", warmth.skipped)
         came = Came.ALREADY if warmth.already else Came.WARMED
         return End(came, seconds=seconds, key=warmth.key, expires_at=warmth.expires_at)
-
-    async def _picture(self, run: WarmupRun, outcome: WarmupOutcome, wanted: Wanted) -> End:
-        plan = await asyncio.to_thread(self._plan_of, outcome)
-        head, ahead = await self._pictures.head(plan.key), timedelta(seconds=wanted.ahead_s)
-        if head is None and wanted.only_kept:
-            return End(Came.SKIPPED, "not_wanted", "There is no picture, so it cannot grow stale.")
-        if head is not None and not wanted.force and head.is_fresh(plan.digest, datetime.now(UTC) + ahead):
-            return End(Came.ALREADY, key=plan.key, expires_at=head.fresh_until)
-        claim = await self._requests.ensure(
-            plan, origin=Origin.REFRESH, correlation_id=run.correlation_id, force=wanted.force
-        )
-        if not claim.won and claim.state.status is Status.ERROR:
-            return End(Came.FAILED, claim.state.code, f"{claim.state.reason} (failed moments ago)")
-        return await self._picture_made(plan, min(deadline_of(run), claim.state.deadline))
-
-    async def _picture_made(self, plan: Plan, deadline: datetime) -> End:
-        """Waits until the render has ended, and looks for the picture where viewers will."""
-        while True:
-            state = await self._pictures.state(plan.key)
-            if state is not None and state.status is Status.ERROR:
-                return End(Came.FAILED, state.code, state.reason)
-            head = await self._pictures.head(plan.key)
-            if (
-                head is not None
-                and head.is_fresh(plan.digest, datetime.now(UTC))
-                and (state is None or not state.is_running)
-            ):
-                return End(Came.WARMED, key=plan.key, expires_at=head.fresh_until)
-            if state is None or not state.is_running:
-                raise NotKept("The render ended, but the store does not have its picture.")
-            if datetime.now(UTC) > deadline:
-                raise DeadlineExceeded("The picture was not rendered in time; are there enough renderers?")
-            await asyncio.sleep(PICTURE_POLL_S)
-
-    def _plan_of(self, outcome: WarmupOutcome) -> Plan:
-        catalog = self._requests.catalog(outcome.catalog)
-        target = target_of(outcome)
-        catalog.info(catalog.principal(outcome.executor), target)  # NotFound when they may no longer see it
-        return self._requests.again(target, outcome.executor)
 
 
 def open_warmer(
@@ -280,12 +252,12 @@ def _part(outcome: WarmupOutcome) -> Part:
     )
 
 
+def _paused(pause: Pause) -> End:
+    return End(Came.SKIPPED, "paused", f"The database {pause.database} is paused. {pause.reason}".strip())
+
+
 def _told(backoff: Backoff) -> str:
     return (
         f"It failed {backoff.failures} times in a row ({backoff.code}: {backoff.reason}) "
         f"and is left alone until {backoff.retry_at:%Y-%m-%d %H:%M} UTC."
     )
-
-
-def _with_seconds(end: End, seconds: float) -> End:
-    return End(end.came, end.code, end.reason, seconds, end.key, end.expires_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from functools import partial
 
 from dramatiq import Broker
 from sqlalchemy.orm import Session, sessionmaker
@@ -20,6 +21,7 @@ from shared import logs, metrics, tracing
 from shared.catalog import open_catalogs
 from shared.errors import InvalidInput, VitrineError
 from shared.heartbeats import Heart
+from shared.metadata.clock import instant
 from shared.metadata.engine import open_metadata, sessions
 from shared.metadata.records import RenderRecords
 from shared.metadata.retention import Retention
@@ -44,11 +46,13 @@ def build(settings: Settings, publisher: QueryPublisher, broker: Broker) -> Daem
     pictures, fires, runs = pictures_in(store, settings), Fires(factory), Runs(factory)
     requests = Requests(settings, open_catalogs(settings, factory, store), pictures, publisher)
     refresh = Refresh(settings, requests, pictures, RenderRecords(factory))
+    clock, file = partial(instant, factory), _file(settings, factory)
+    prune = Prune(Retention(factory, settings), clock)
     duties: list[Duty] = [
         AtIntervals(Schedule("refresh", settings.refresh_interval_s), fires, refresh),
-        WarmUpSchedules(WarmupFires(factory), runs, WarmUps(runs, publisher), _file(settings, factory)),
+        WarmUpSchedules(WarmupFires(factory), runs, WarmUps(runs, publisher), file, clock),
         LookAfterQueries(Care(settings, factory, publisher)),
-        AtIntervals(Schedule("retention", settings.retention_interval_s), fires, Prune(Retention(factory, settings))),
+        AtIntervals(Schedule("retention", settings.retention_interval_s), fires, prune),
     ]
     tick_s = min(settings.lease_s / 4, settings.refresh_interval_s, WARM_UP_TICK_S)
     leader = Leader(factory, settings.lease_s)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -19,6 +19,7 @@ from shared.warmup.schedules import Schedules
 from shared.warmup.start import WarmUps
 
 log = structlog.get_logger(__name__)
+Clock = Callable[[], datetime]  # the database's: our own may be wrong, and what is old is removed for good
 LATE = timedelta(seconds=60)  # past its budget a run is given this long to say so itself
 
 
@@ -27,8 +28,11 @@ class WarmUpSchedules:
 
     name = "warmup"
 
-    def __init__(self, fires: WarmupFires, runs: Runs, warm_ups: WarmUps, file: ScheduleFile | None) -> None:
+    def __init__(
+        self, fires: WarmupFires, runs: Runs, warm_ups: WarmUps, file: ScheduleFile | None, clock: Clock
+    ) -> None:
         self._fires = fires
+        self._clock = clock
         self._runs = runs
         self._warm_ups = warm_ups
         self._file = file
@@ -44,7 +48,7 @@ class WarmUpSchedules:
             with tracing.span("fire", trace=run.correlation_id, schedule=run.schedule or "", run_id=run.id):
                 await self._warm_ups.publish(run)
             await asyncio.to_thread(self._fires.published, run.id)
-        await asyncio.to_thread(self._runs.sweep, datetime.now(UTC), LATE)
+        await asyncio.to_thread(lambda: self._runs.sweep(self._clock(), LATE))
 
     async def close(self) -> None:
         """Nothing of its own is open."""
@@ -71,33 +75,35 @@ class ScheduleFile:
     def __init__(self, path: Path, schedules: Schedules) -> None:
         self._path = path
         self._schedules = schedules
-        self._seen: tuple[int, int] | None = None
-
-    def load(self) -> None:
-        """Raises InvalidInput."""
-        state = self._path.stat()
-        self._seen = (state.st_mtime_ns, state.st_size)
-        log.info("schedules_loaded", file=str(self._path), count=self._schedules.load(self._path))
+        self._seen: tuple[int, int] | None = None  # of what was dealt with: loaded, or refused; None: nothing yet
+        self._is_gone = False
 
     def follow(self) -> None:
+        """Raises DatabaseUnavailable, and then the next call tries again."""
         try:
-            state = self._path.stat()
-            if self._seen != (state.st_mtime_ns, state.st_size):
-                self.load()
-        except (OSError, InvalidInput) as error:
-            seen, self._seen = self._seen, None if isinstance(error, OSError) else self._seen
-            if seen is not None:
+            found = self._path.stat()
+            state = (found.st_mtime_ns, found.st_size)
+            if state != self._seen:
+                log.info("schedules_loaded", file=str(self._path), count=self._schedules.load(self._path))
+        except InvalidInput as error:
+            log.error("schedules_not_loaded", file=str(self._path), reason=error.message)
+        except OSError as error:
+            if not self._is_gone:
                 log.error("schedules_not_loaded", file=str(self._path), reason=str(error))
+            self._is_gone, self._seen = True, None
+            return
+        self._is_gone, self._seen = False, state
 
 
 class Prune:
     """A Work: removes rows that are older than the settings keep them."""
 
-    def __init__(self, retention: Retention) -> None:
+    def __init__(self, retention: Retention, clock: Clock) -> None:
         self._retention = retention
+        self._clock = clock
 
     async def run(self, correlation_id: str) -> Mapping[str, int]:
-        return await asyncio.to_thread(self._retention.prune, datetime.now(UTC))
+        return await asyncio.to_thread(lambda: self._retention.prune(self._clock()))
 
     async def close(self) -> None:
         """Nothing of its own is open."""

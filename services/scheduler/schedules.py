@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from services.scheduler.leader import holds_lead
-from shared.metadata.clock import database_instant
+from shared.metadata.clock import database_instant, instant
 from shared.metadata.engine import writing
 from shared.metadata.models import Fire
 
@@ -51,7 +51,8 @@ class Fires:
             with writing(self._sessions) as session:
                 if not holds_lead(session, token):
                     return False
-                fire = {"schedule": schedule.name, "due_at": due_at, "token": token, "claimed_at": datetime.now(UTC)}
+                now = database_instant(session)
+                fire = {"schedule": schedule.name, "due_at": due_at, "token": token, "claimed_at": now}
                 session.execute(insert(Fire).values(**fire, correlation_id=schedule.correlation_id(due_at)))
         except IntegrityError:
             return False
@@ -60,7 +61,7 @@ class Fires:
     def finish(self, schedule: Schedule, due_at: datetime) -> None:
         with writing(self._sessions) as session:
             this = (Fire.schedule == schedule.name) & (Fire.due_at == due_at)
-            session.execute(update(Fire).where(this).values(published_at=datetime.now(UTC)))
+            session.execute(update(Fire).where(this).values(published_at=database_instant(session)))
 
     def unfinished(self, schedule: Schedule, token: int) -> list[datetime]:
         """Due times claimed under an older token and never finished: their scheduler died."""
@@ -70,5 +71,4 @@ class Fires:
 
     def now(self) -> datetime:
         """On the database's clock: the schedulers' own may jump."""
-        with self._sessions() as session:
-            return database_instant(session)
+        return instant(self._sessions)

@@ -26,8 +26,9 @@ from shared.metadata.clock import database_instant
 from shared.metadata.engine import writing
 from shared.metadata.models import Fire, WarmupRun, WarmupSchedule
 from shared.warmup import strategies
+from shared.warmup.due import due_times
 from shared.warmup.runs import From, Order, Runs
-from shared.warmup.schedules import due_times, fire_name
+from shared.warmup.schedules import fire_name
 
 log = structlog.get_logger(__name__)
 AT_ONCE = 500  # due times of one schedule that are looked at in one go

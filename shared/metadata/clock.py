@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import Float, cast, func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.sql.elements import ColumnElement
 
 
@@ -23,3 +23,9 @@ def database_seconds(session: Session) -> float:
 
 def database_instant(session: Session) -> datetime:
     return datetime.fromtimestamp(database_seconds(session), UTC)
+
+
+def instant(sessions: sessionmaker[Session]) -> datetime:
+    """The same in a session of its own. Raises DatabaseUnavailable."""
+    with sessions() as session:
+        return database_instant(session)

@@ -33,7 +33,7 @@ class Views:
     def __init__(self, sessions: sessionmaker[Session]) -> None:
         self._sessions = sessions
 
-    def most_viewed(self, since: datetime, limit: int) -> Sequence[tuple[Target, int]]:
+    def most_viewed(self, since: datetime) -> Sequence[tuple[Target, int]]:
         """Dashboards and how often their page was opened since then, the most opened first."""
         place = (ViewLog.catalog, ViewLog.target_id)
         query = (
@@ -41,7 +41,6 @@ class Views:
             .where(ViewLog.at >= since, ViewLog.target_kind == TargetKind.DASHBOARD.value, ViewLog.source == "page")
             .group_by(*place)
             .order_by(func.count().desc(), *place)
-            .limit(limit)
         )
         with self._sessions() as session:
             return [(Target(of, TargetKind.DASHBOARD, number), count) for of, number, count in session.execute(query)]

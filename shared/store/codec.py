@@ -50,6 +50,7 @@ class Head:
     fresh_until: datetime
     checksum: str
     chunks: tuple[str, ...] = ()  # hex SHA-256 of each piece, in order; () when the body is in the record
+    flaw: str = ""  # what of it failed, in one sentence: it shows a failed chart
 
     def is_fresh(self, digest: str, now: datetime) -> bool:
         """Whether it shows the current content and is not too old."""
@@ -120,7 +121,8 @@ def is_whole(head: Head, body: bytes) -> bool:
 
 
 def encode_head(head: Head) -> bytes:
-    fields = {name: getattr(head, name) for name in Head.__slots__}
+    """Without an empty `flaw`: earlier versions can read those."""
+    fields = {name: getattr(head, name) for name in Head.__slots__ if name != "flaw" or head.flaw}
     return _dump(fields)
 
 

@@ -102,10 +102,11 @@ class Pictures:
         digest: str,
         rendered_at: datetime,
         fresh_s: float | None = None,
+        flaw: str = "",
     ) -> Head | None:
         """Keep a picture. Returns the head that stands for its generation; None when a newer one is already stored.
 
-        `fresh_s` shortens how long it is fresh.
+        `fresh_s` shortens how long it is fresh; `flaw` is what of it failed.
         """
         fresh = self._fresh if fresh_s is None else min(self._fresh, timedelta(seconds=fresh_s))
         checksum = codec.sha256(body)
@@ -118,6 +119,7 @@ class Pictures:
             rendered_at=rendered_at,
             fresh_until=rendered_at + fresh,
             checksum=checksum,
+            flaw=flaw,
         )
         if not codec.fits(head):
             head = replace(head, chunks=await self._put_chunks(body))

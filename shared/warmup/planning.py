@@ -1,6 +1,7 @@
 """From a strategy's choices to what is warmed: each part once for each group of viewers who see the same of it.
 
-What cannot be warmed is an outcome too, with its reason: nothing is left out in silence.
+What cannot be warmed is an outcome too, with its reason, and so is that there is more than a run can hold: nothing is
+left out in silence. (Pictures that nobody has are none that cannot be warmed; see `only_kept_pictures`.)
 """
 
 from __future__ import annotations
@@ -9,20 +10,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
+
 from shared.catalog.port import Catalog, Group, Part
-from shared.errors import ExecutorNotFound, NotFound, VitrineError
+from shared.errors import ExecutorNotFound, Internal, NotFound, VitrineError
 from shared.identity import OPERATOR, ExecutorKind, Principal
 from shared.metadata.models import WarmupOutcome, WarmupRun
 from shared.requests import Requests
 from shared.settings import Settings
 from shared.targets import Target, TargetKind
 from shared.warmup.choices import ORIGIN_FAILED, Choice, Sources
-from shared.warmup.runs import DATA, PICTURES, Came
+from shared.warmup.runs import DATA, FAULT, PICTURES, Came
 from shared.warmup.strategies import Strategy
 
+log = structlog.get_logger(__name__)
 MAX_OUTCOMES = 50_000
 PICTURE = "picture"
-CATALOG = "catalog"  # as the kind of a target: all of it
+CATALOG, RUN = "catalog", "run"  # as the kind of a target: all of it
 SAID_OF_IT = (ExecutorNotFound, NotFound, *ORIGIN_FAILED)  # an outcome of the target; other errors end the planning
 Planned = tuple[WarmupOutcome, Sequence[str]]  # and the user names of those whom it serves
 
@@ -47,18 +51,34 @@ class Planner:
         choices = list(strategy.choose(self._sources))
         found = _Found()
         if DATA in run.warms:
-            found.take(one for choice in choices for one in self._data(choice))
+            found.take(self._each(choices, DATA, self._data))
         if PICTURES in run.warms:
             opening = [choice for choice in choices if choice.view_state.is_empty and choice.is_whole]
-            made = (one for choice in opening for one in self._pictures(choice))
+            made = self._each(opening, PICTURE, self._pictures)
             if strategy.only_kept_pictures:
                 kept = self._pictures_kept()
-                made = ((one, names) for one, names in made if one.key in kept)
+                made = ((one, names) for one, names in made if one.key in kept or one.outcome == Came.FAILED)
             found.take(made)
-        found.take((_of_catalog(run, name, error), ()) for name, error in self._sources.troubles.items())
+        for name, error in self._sources.troubles.items():
+            found.add(_of_catalog(run, name, error), ())
+        if found.is_cut:
+            found.add(_left_out(run), ())
         for number, outcome in enumerate(found.outcomes(), start=1):
             outcome.run_id, outcome.number = run.id, number
         return found.outcomes()
+
+    def _each(
+        self, choices: Iterable[Choice], what: str, find: Callable[[Choice], Iterator[Planned]]
+    ) -> Iterator[Planned]:
+        """What is found of each; a fault of ours in one of them is its outcome, and the others go on."""
+        for choice in choices:
+            try:
+                yield from find(choice)
+            except VitrineError:
+                raise
+            except Exception:  # whatever it was, the others must be planned, and the log must say what
+                log.exception("planning_internal_error", target=str(choice.target), what=what)
+                yield _ended(choice, what, "", Came.FAILED, Internal.code, FAULT), ()
 
     def _data(self, choice: Choice) -> Iterator[Planned]:
         try:
@@ -119,20 +139,29 @@ class _Found:
     def __init__(self) -> None:
         self._outcomes: dict[str, WarmupOutcome] = {}
         self._viewers: dict[str, set[str]] = {}
+        self.is_cut = False
 
     def take(self, planned: Iterable[Planned]) -> None:
-        """Until there are MAX_OUTCOMES."""
+        """Until there are MAX_OUTCOMES; then it is cut."""
         for outcome, usernames in planned:
-            name = f"{outcome.what == PICTURE} {outcome.key}"
-            self._outcomes.setdefault(name, outcome)
-            self._viewers.setdefault(name, set()).update(usernames)
-            if len(self._outcomes) >= MAX_OUTCOMES:
+            if len(self._outcomes) >= MAX_OUTCOMES and _name(outcome) not in self._outcomes:
+                self.is_cut = True
                 return
+            self.add(outcome, usernames)
+
+    def add(self, outcome: WarmupOutcome, usernames: Sequence[str]) -> None:
+        name = _name(outcome)
+        self._outcomes.setdefault(name, outcome)
+        self._viewers.setdefault(name, set()).update(usernames)
 
     def outcomes(self) -> list[WarmupOutcome]:
         for name, outcome in self._outcomes.items():
             outcome.viewers = len(self._viewers[name])
         return list(self._outcomes.values())
+
+
+def _name(outcome: WarmupOutcome) -> str:
+    return f"{outcome.what == PICTURE} {outcome.key}"
 
 
 def _wanted(choice: Choice, group: Group) -> bool:
@@ -175,17 +204,29 @@ def _said(choice: Choice, what: str, executor: str, error: VitrineError) -> Warm
 
 def _of_catalog(run: WarmupRun, name: str, error: VitrineError) -> WarmupOutcome:
     """For all of a catalog that could not be asked what it has."""
+    title = "whatever of it was to be warmed"
+    return _of_many(run, name, CATALOG, name, title, Came.FAILED, error.code, error.message)
+
+
+def _left_out(run: WarmupRun) -> WarmupOutcome:
+    told = f"There is more than the {MAX_OUTCOMES} things that a run warms; choose fewer, or make several runs."
+    return _of_many(run, "", RUN, run.strategy, "whatever else it chose", Came.SKIPPED, "left_out", told)
+
+
+def _of_many(
+    run: WarmupRun, catalog: str, kind: str, name: str, title: str, came: Came, code: str, reason: str
+) -> WarmupOutcome:
     return WarmupOutcome(
-        catalog=name,
-        target_kind=CATALOG,
+        catalog=catalog,
+        target_kind=kind,
         target_id=name,
-        title="whatever of it was to be warmed",
+        title=title,
         what=DATA if DATA in run.warms else PICTURE,
         executor="",
-        key=f"none:{name}"[:100],
-        outcome=Came.FAILED.value,
-        code=error.code,
-        reason=error.message,
+        key=f"none:{kind}:{name}"[:100],
+        outcome=came.value,
+        code=code,
+        reason=reason,
         finished_at=datetime.now(UTC),
     )
 

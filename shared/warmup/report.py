@@ -29,7 +29,9 @@ def recent(sessions: sessionmaker[Session], *, offset: int = 0, limit: int = 25)
 
 
 def report(sessions: sessionmaker[Session], run_id: str, *, only: str = "") -> dict[str, Any]:
-    """The summary of a run and its outcomes (`only` those of one word), failures first. Raises NotFound.
+    """The summary of a run and its outcomes (`only` those of one word), failures first, MAX_OUTCOMES at most.
+
+    Raises NotFound.
 
     `run_id` may be "latest".
     """
@@ -44,7 +46,11 @@ def report(sessions: sessionmaker[Session], run_id: str, *, only: str = "") -> d
         order = case({Came.FAILED.value: 0, Came.SKIPPED.value: 1, "": 2}, value=WarmupOutcome.outcome, else_=3)
         outcomes = session.scalars(mine.order_by(order, WarmupOutcome.number).limit(MAX_OUTCOMES)).all()
         totals = _totals(session, [run.id])
-    return {**_summary(run, totals.get(run.id, {})), "outcomes": [_outcome(one) for one in outcomes]}
+    summary = _summary(run, totals.get(run.id, {}))
+    counts = summary["outcomes_by_word"]
+    count = counts[only] if only else sum(counts.values())
+    left_out = max(0, count - len(outcomes))  # max: they are counted a moment later
+    return {**summary, "outcomes": [_outcome(one) for one in outcomes], "outcomes_left_out": left_out}
 
 
 def _totals(session: Session, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:

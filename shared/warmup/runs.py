@@ -13,6 +13,7 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from shared.errors import NotFound
+from shared.metadata.clock import database_instant
 from shared.metadata.engine import writing
 from shared.metadata.models import WarmupOutcome, WarmupRun
 from shared.warmup.strategies import Strategy, stored
@@ -22,6 +23,7 @@ WARMS = (DATA, PICTURES)
 UNPUBLISHED_S = 10  # after which a run that is in no queue is swept
 USED_UP = "deadline_exceeded"
 BUSY = "busy"  # what an outcome waits for: its database has as many queries of warm-up as it takes
+FAULT = "A fault of ours; the log of the warming process has the details under the run's id."
 LASTED = " (until the run's budget was used up)"
 _OPEN = WarmupOutcome.outcome == ""
 
@@ -103,6 +105,7 @@ class Runs:
     def make(self, order: Order) -> WarmupRun:
         row = order.row()
         with writing(self._sessions) as session:
+            row.created_at = database_instant(session)
             session.add(row)
         return row
 
@@ -129,8 +132,8 @@ class Runs:
 
     def unpublished(self) -> list[WarmupRun]:
         """Runs whose message never reached the broker: whoever made them could not reach it, or died."""
-        old = WarmupRun.created_at < datetime.now(UTC) - timedelta(seconds=UNPUBLISHED_S)
         with self._sessions() as session:
+            old = WarmupRun.created_at < database_instant(session) - timedelta(seconds=UNPUBLISHED_S)
             query = select(WarmupRun).where(WarmupRun.published_at.is_(None), old, WarmupRun.finished_at.is_(None))
             return list(session.scalars(query.order_by(WarmupRun.created_at)))
 
@@ -157,6 +160,15 @@ class Runs:
         with writing(self._sessions) as session:
             pending = (WarmupRun.id == run_id) & (WarmupRun.status == RunStatus.PENDING.value)
             session.execute(update(WarmupRun).where(pending).values(values))
+
+    def give_up(self, run_id: str, code: str, reason: str) -> None:
+        """What the run warms could not be decided; or it was, and what is still to come fails with that reason."""
+        self.fail(run_id, code, reason)
+        failed = {"outcome": Came.FAILED.value, "code": code, "reason": reason, "finished_at": datetime.now(UTC)}
+        with writing(self._sessions) as session:
+            if self._lock(session, run_id, RunStatus.RUNNING):
+                session.execute(update(WarmupOutcome).where(WarmupOutcome.run_id == run_id, _OPEN).values(failed))
+                self._close_if_done(session, run_id)
 
     def pending(self, run_id: str) -> list[int]:
         """The numbers of outcomes that are still to come."""

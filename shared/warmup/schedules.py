@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from sqlalchemy import select
@@ -24,11 +21,11 @@ from shared.metadata.engine import raced, writing
 from shared.metadata.models import Fire, WarmupRun, WarmupSchedule
 from shared.settings import Settings
 from shared.warmup import strategies
+from shared.warmup.due import DAY, MIN_INTERVAL_S, check_cron
 from shared.warmup.inputs import Form, Listed, Span, Timezone, fill, span
 from shared.warmup.runs import WARMS, From, Order
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
-MIN_INTERVAL_S = 1
 MIN_GRACE_S = 10  # a take-over between schedulers may last this long: with less, what it delays never happens
 
 
@@ -75,6 +72,14 @@ class ScheduleForm(Form):
             raise ValueError(f"must be {MIN_INTERVAL_S} s or more")
         return text
 
+    @field_validator("timezone")
+    @classmethod
+    def _matters(cls, zone: str, info: ValidationInfo) -> str:
+        interval = info.data.get("interval")
+        if zone != "UTC" and interval and span(interval) % DAY:
+            raise ValueError("goes with cron, or with an interval of whole days; a shorter one is the same everywhere")
+        return zone
+
     @field_validator("misfire_grace")
     @classmethod
     def _patient_enough(cls, text: str) -> str:
@@ -114,32 +119,6 @@ class Told:
     schedule: WarmupSchedule
     fire: Fire | None
     run: WarmupRun | None
-
-
-def check_cron(text: str) -> None:
-    """Raises ValueError for what is no cron expression, or one that never comes."""
-    try:
-        next(CronSim(text, datetime(2026, 1, 1, tzinfo=UTC)))
-    except CronSimError as error:
-        raise ValueError(
-            f"{str(error)[:1].lower()}{str(error)[1:]}; a cron expression is MINUTE HOUR DAY MONTH WEEKDAY, "
-            "such as 30 7 * * 1-5"
-        ) from None
-    except StopIteration:
-        raise ValueError("never comes") from None
-
-
-def due_times(schedule: WarmupSchedule, after: datetime) -> Iterator[datetime]:
-    """Its due times later than `after`, in UTC, for ever."""
-    if schedule.cron is not None:
-        for due_at in CronSim(schedule.cron, after.astimezone(ZoneInfo(schedule.timezone))):
-            yield due_at.astimezone(UTC)
-        return
-    interval_s = schedule.interval_s or MIN_INTERVAL_S
-    count = math.floor(after.timestamp() / interval_s)  # multiples since the Unix epoch: the same for every scheduler
-    while True:
-        count += 1
-        yield datetime.fromtimestamp(count * interval_s, UTC)
 
 
 class Schedules:
@@ -272,7 +251,7 @@ def fire_name(schedule: str) -> str:
 def _write(
     session: Session, row: WarmupSchedule | None, name: str, values: dict[str, Any], source: Source, username: str
 ) -> WarmupSchedule:
-    now = datetime.now(UTC)
+    now = database_instant(session)
     if row is None:
         row = WarmupSchedule(name=name, considered_until=now, source=source.value, username=username, **values)
         session.add(row)

@@ -6,27 +6,25 @@ A strategy names targets; who sees what of them, and so how often each is warmed
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, model_validator
 
-from shared.catalog.port import TargetInfo, Wanted
-from shared.errors import InvalidInput, NotFound
-from shared.identity import OPERATOR
+from shared.catalog.port import Wanted
+from shared.errors import InvalidInput
 from shared.metadata.views import View
 from shared.targets import Target, TargetKind, ViewState
 from shared.warmup.choices import Choice, Sources
+from shared.warmup.ids import MAX_NAMED, by_id
 from shared.warmup.inputs import Form, Listed, Since, Span, Timezone, fill, since, span
 from shared.warmup.usual import rank
 
 F = TypeVar("F", bound=Form)
 NATIVE = "native"
-ONE_BY_ONE = 100  # ids up to which each is asked for; more are looked up in the list of all
-MAX_NAMED = 20  # of the missing ids in a message
 
 
 class Strategy(ABC, Generic[F]):
@@ -76,13 +74,18 @@ class TopNDashboards(Strategy[TopForm]):
     name, form = "top_n_dashboards", TopForm
 
     def choose(self, sources: Sources) -> Iterable[Choice]:
-        first, top_n = since(self.parameters.since, sources.now), self.parameters.top_n
-        counts = dict(sources.views.most_viewed(first, top_n))
+        """What is there no more takes nobody's place; where it stands among them it is chosen, to be told of."""
+        first, left = since(self.parameters.since, sources.now), self.parameters.top_n
+        counts = Counter(dict(sources.views.most_viewed(first)))
         for catalog in sources.catalogs.values():
             with sources.asking(catalog.name):
-                counts |= dict(catalog.popular(first))
-        ranked = sorted(counts, key=lambda target: (-counts[target], str(target)))
-        return [Choice(target) for target in ranked[:top_n]]
+                counts.update(dict(catalog.popular(first)))  # adds: who opened it here did not open it there
+        there = {info.target for info in sources.all(TargetKind.DASHBOARD)}
+        for target in sorted(counts, key=lambda target: (-counts[target], str(target))):
+            if left == 0:
+                return
+            yield Choice(target)
+            left -= target in there or target.catalog in sources.troubles
 
 
 class TagsForm(Form):
@@ -98,6 +101,14 @@ class DashboardTags(Strategy[TagsForm]):
         tags = set(self.parameters.tags)
         return [Choice(info.target) for info in sources.published() if tags & set(info.tags)]
 
+    def check(self, sources: Sources) -> None:
+        known = {tag for info in sources.published() for tag in info.tags}
+        unknown = [tag for tag in self.parameters.tags if tag not in known]
+        if unknown and not sources.troubles:
+            told = f"No published dashboard has the tag {', '.join(map(repr, unknown[:MAX_NAMED]))}; "
+            told += f"known: {', '.join(sorted(known)[:MAX_NAMED]) or 'none'}{', …' * (len(known) > MAX_NAMED)}."
+            raise InvalidInput(told, field="parameters.tags")
+
 
 class FilterForm(Form):
     dashboard_ids: Listed = Field([], max_length=10_000, description="These dashboards; empty: all published ones.")
@@ -110,7 +121,7 @@ class NativeFilterOptions(Strategy[FilterForm]):
 
     def choose(self, sources: Sources) -> Iterable[Choice]:
         ids = self.parameters.dashboard_ids
-        found = _by_id(sources, TargetKind.DASHBOARD, ids, "dashboard_ids") if ids else list(sources.published())
+        found = by_id(sources, TargetKind.DASHBOARD, ids, "dashboard_ids") if ids else list(sources.published())
         return [Choice(info.target, options_only=True) for info in found]
 
     def check(self, sources: Sources) -> None:
@@ -157,13 +168,13 @@ class Ids(Strategy[IdsForm]):
             known = ", ".join(sources.catalogs)
             raise InvalidInput(f"There is no catalog {asked.catalog!r}; known: {known}.", field="parameters.catalog")
         mine = replace(sources, catalogs={asked.catalog: sources.catalogs[asked.catalog]})
-        boards = _by_id(mine, TargetKind.DASHBOARD, asked.dashboards, "dashboards")
-        charts = _by_id(mine, TargetKind.CHART, asked.charts, "charts")
+        boards = by_id(mine, TargetKind.DASHBOARD, asked.dashboards, "dashboards")
+        charts = by_id(mine, TargetKind.CHART, asked.charts, "charts")
         yield from (Choice(info.target) for info in boards)
         if not asked.within or not charts:
             yield from (Choice(info.target) for info in charts)
             return
-        for info in _by_id(mine, TargetKind.DASHBOARD, [asked.within], "within"):
+        for info in by_id(mine, TargetKind.DASHBOARD, [asked.within], "within"):
             yield Choice(info.target, charts=frozenset(chart.target.id for chart in charts))
 
     def check(self, sources: Sources) -> None:
@@ -239,28 +250,6 @@ def _members(sources: Sources, targets: Iterable[Target]) -> dict[Target, dict[s
 def _key(view: View, members: Mapping[Target, Mapping[str, str]]) -> tuple[Target, ViewState, str] | None:
     access = members.get(view.target, {}).get(view.username)
     return None if access is None else (view.target, view.view_state, access)
-
-
-def _by_id(sources: Sources, kind: TargetKind, ids: Iterable[str], field: str) -> list[TargetInfo]:
-    """Raises InvalidInput that names the ids which no catalog has; none, while one of them cannot be asked."""
-    wanted = list(dict.fromkeys(str(int(one)) if one.isascii() and one.isdecimal() else one for one in ids))
-    if len(wanted) > ONE_BY_ONE:
-        mine = set(wanted)
-        infos = [info for info in sources.all(kind) if info.target.id in mine]
-    else:
-        infos = [info for one in wanted for info in _with_id(sources, kind, one)]
-    missing = [one for one in wanted if one not in {info.target.id for info in infos}]
-    if missing and not sources.troubles:
-        more = f" and {len(missing) - MAX_NAMED} more" * (len(missing) > MAX_NAMED)
-        told = f"There is no {kind} with id {', '.join(missing[:MAX_NAMED])}{more}."
-        raise InvalidInput(told, field=f"parameters.{field}")
-    return infos
-
-
-def _with_id(sources: Sources, kind: TargetKind, identifier: str) -> Iterable[TargetInfo]:
-    for catalog in sources.catalogs.values():
-        with suppress(NotFound), sources.asking(catalog.name):
-            yield catalog.info(OPERATOR, Target(catalog.name, kind, identifier))
 
 
 STRATEGIES: dict[str, type[Strategy[Any]]] = {

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.harness import Memcached, RabbitMQ
+from tests.harness import Memcached, RabbitMQ, Vhost
 from tests.harness.person import Person
+from tests.harness.polling import wait_until
 from tests.harness.stack import Stack
 
 
@@ -88,6 +89,22 @@ def test_a_memcached_that_hangs_is_told_and_gone_when_it_answers_again(
     assert answer.elapsed.total_seconds() < 5
     own_memcached.resume()
     nora.picture("total", 20)
+
+
+def test_what_a_memcached_held_up_is_warmed_when_it_is_back(
+    make_stack: Callable[..., Stack], rabbitmq: Vhost, own_memcached: Memcached
+) -> None:
+    stack = make_stack(rabbitmq, own_memcached).start("gateway", "renderer")
+    stack.renderer.wait_for_log("warming_started", 60)
+    own_memcached.kill9()
+    assert stack.vitrine("warmup", "run", "dummy", "-a").returncode == 0
+    held_up = "SELECT count(*) FROM warmup_outcomes WHERE code = 'store_unavailable' AND outcome = ''"
+    wait_until(lambda: stack.rows(held_up)[0][0], 60, "something that is held up", interval_s=0.05)
+    own_memcached.start()
+    wait_until(lambda: stack.rows("SELECT 1 FROM warmup_runs WHERE status = 'Done'"), 120, "the end of the run")
+    came = stack.rows("SELECT target_id, outcome, code FROM warmup_outcomes WHERE what != 'picture'")
+    assert {code for _, outcome, code in came if outcome != "warmed"} <= {"query_failed"}, came
+    assert rabbitmq.message_count("vitrine_warm_v1.XQ") == 0
 
 
 def test_a_ring_of_three_memcacheds_goes_on_with_two_and_draws_anew_what_was_lost(

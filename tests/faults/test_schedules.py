@@ -224,6 +224,22 @@ def test_hundreds_of_fires_on_postgresql_without_a_gap_or_a_duplicate(postgres: 
     check(postgres, 250, interruptions=4)
 
 
+def test_a_leader_whose_clock_is_a_year_ahead_takes_nothing_for_old(postgres: Fleet) -> None:
+    wait_until(postgres.leader, 150, "a leader")
+    postgres.wait_for(5)
+    postgres.rows(
+        "INSERT INTO view_log (at, username, catalog, target_kind, target_id, source)"
+        " VALUES (now(), 'ada', 'native', 'chart', '1', 'page') RETURNING id"
+    )
+    postgres.clock.jump(366 * 86_400)
+    postgres.rows("DELETE FROM fires WHERE schedule = 'retention' RETURNING due_at")  # it is due again
+    ended = "SELECT 1 FROM fires WHERE schedule = 'retention' AND published_at IS NOT NULL"
+    wait_until(lambda: postgres.rows(ended), 120, "another pruning")
+    postgres.wait_for(10)
+    assert postgres.rows("SELECT count(*) FROM view_log") == [(1,)]
+    assert postgres.rows("SELECT count(*) FROM warmup_runs WHERE code = 'deadline_exceeded'") == [(0,)]
+
+
 def test_another_takes_over_within_ten_seconds(postgres: Fleet) -> None:
     wait_until(postgres.leader, 150, "a leader")
     postgres.wait_for(5)

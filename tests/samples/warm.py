@@ -30,6 +30,7 @@ class Renderer:
 
     pictures: Pictures | None = None
     error: VitrineError | None = None
+    flaw: str = ""
     down: bool = False
     rendered: list[RenderRequest] = field(default_factory=list)
     warm: list[WarmRequest] = field(default_factory=list)
@@ -44,7 +45,8 @@ class Renderer:
             )
             return
         place = {"generation": request.generation, "digest": request.digest, "rendered_at": datetime.now(UTC)}
-        await self.pictures.put(request.key, b"picture", content_type="image/png", **place)  # type: ignore[arg-type]
+        look = {"content_type": "image/png", "flaw": self.flaw}
+        await self.pictures.put(request.key, b"picture", **look, **place)  # type: ignore[arg-type]
         await self.pictures.finish(request.key, request.generation)
 
     async def publish_warm(self, request: WarmRequest) -> None:

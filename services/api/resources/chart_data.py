@@ -25,6 +25,7 @@ from services.api.authentication import principal_of
 from services.api.inputs import MAX_ID_DIGITS, read_object
 from services.api.resources.data import PRIVATE
 from services.api.services import Services
+from services.api.uses import Opening, note_rows
 from shared.catalog.queries import DataQuery
 from shared.chart_data import Answer, Came
 from shared.errors import InvalidInput, NotFound
@@ -97,12 +98,12 @@ class ChartData:
         self._services = services
 
     async def on_post(self, req: Request, resp: Response) -> None:
-        form, principal = fill(ChartDataForm, await read_object(req)), principal_of(req)
+        form = fill(ChartDataForm, await read_object(req))
         chart_id = _id(form.form_data, "slice_id")
         dashboard_id = _id(form.form_data, "dashboardId") if form.form_data.get("dashboardId") is not None else None
         since = datetime.now(UTC).timestamp() if form.force else 0.0
         ticket = Ticket(chart_id, dashboard_id, form.data_mask, since, secrets.token_urlsafe(12))
-        await _answer(self._services, principal, ticket, resp)
+        await _answer(self._services, req, ticket, resp)
 
 
 class ChartDataLater:
@@ -112,20 +113,22 @@ class ChartDataLater:
         self._services = services
 
     async def on_get(self, req: Request, resp: Response, cache_key: str) -> None:
-        principal = principal_of(req)
         secret = self._services.settings.secret_key.get_secret_value()
-        await _answer(self._services, principal, Ticket.open(cache_key, secret, principal.username), resp)
+        await _answer(self._services, req, Ticket.open(cache_key, secret, principal_of(req).username), resp)
 
 
-async def _answer(services: Services, principal: Principal, ticket: Ticket, resp: Response) -> None:
-    catalog = services.catalog
+async def _answer(services: Services, req: Request, ticket: Ticket, resp: Response) -> None:
+    catalog, principal = services.catalog, principal_of(req)
     query = await services.blocking(
         catalog.chart_query, principal, ticket.chart_id, ticket.dashboard_id, ticket.data_mask
     )
     resp.set_headers(PRIVATE)
     entry = await catalog.data.peek(query)
     if entry is not None and _will_do(entry, ticket):
-        resp.data = documents.rows(Answer(entry, Came.HIT), query)
+        answer = Answer(entry, Came.HIT)
+        opening = Opening(ticket.chart_id, ticket.dashboard_id, ticket.data_mask)
+        note_rows(services, req, opening, query.key, answer)
+        resp.data = documents.rows(answer, query)
         resp.content_type = MEDIA_JSON
         return
     await catalog.data.set_off(query, newer_than=datetime.fromtimestamp(ticket.since, UTC) if ticket.since else None)

@@ -10,15 +10,14 @@ from falcon import MEDIA_JSON
 from falcon.asgi import Request, Response
 
 from services.api import documents
-from services.api.authentication import identity_of, principal_of
+from services.api.authentication import principal_of
 from services.api.inputs import MAX_QUERY_CHARACTERS, parse_object, read_object, read_switch, target_of
 from services.api.services import Services
+from services.api.uses import Opening, note_rows, note_use
 from services.api.view_states import FIELDS, refuse_unknown, view_state
 from shared.catalog.queries import DataQuery, offers
-from shared.chart_data import Answer
 from shared.errors import InvalidInput
-from shared.identity import Audience, Principal
-from shared.targets import TargetKind, ViewState
+from shared.targets import TargetKind
 
 PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Authorization, Cookie"}
 
@@ -43,32 +42,12 @@ class ChartRows:
         force = read_switch(req, "force")
         query = await self._services.blocking(catalog.chart_query, principal, chart_id, dashboard_id, mask)
         answer = await self._services.catalog.data.get(query, force=force)
-        if identity_of(req).audience is Audience.API:  # renders are no views
-            self._note(principal, chart_id, dashboard_id, mask, query.key, answer)
+        note_rows(self._services, req, Opening(chart_id, dashboard_id, mask), query.key, answer)
         resp.data = documents.rows(answer, query)
         resp.content_type = MEDIA_JSON
         resp.set_headers(
             PRIVATE | {"X-Cache": answer.came.value, "Age": str(documents.age_s(answer.entry.computed_at))}
         )
-
-    def _note(
-        self,
-        principal: Principal,
-        chart_id: str,
-        dashboard_id: str | None,
-        mask: dict[str, Any],
-        key: str,
-        answer: Answer,
-    ) -> None:
-        """That the rows were used, if they were warmed; and which state of the dashboard was opened by whom."""
-        if answer.is_cached and answer.entry.warmed_by:
-            self._services.warming.usage.note(key, answer.entry.computed_at)
-        if dashboard_id is not None:
-            target, state = target_of(TargetKind.DASHBOARD, dashboard_id), ViewState.of(mask)
-        else:
-            target, state = target_of(TargetKind.CHART, chart_id), ViewState()
-        if self._services.warming.openings.is_new(principal.username, target, state):
-            self._services.note_view(principal, target, source="data", view_state=state)
 
 
 class DashboardFilters:
@@ -93,8 +72,7 @@ class DashboardFilters:
         if query is None:
             return None
         answer = await self._services.catalog.data.get(query)
-        if answer.is_cached and answer.entry.warmed_by:
-            self._services.warming.usage.note(query.key, answer.entry.computed_at)
+        note_use(self._services, query.key, answer)
         rows: dict[str, Any] = json.loads(answer.entry.body)
         return rows
 

@@ -13,8 +13,9 @@ from services.api.documents import stamp
 from services.api.inputs import read_object
 from services.api.services import Services
 from shared.errors import InvalidInput
+from shared.warmup.due import due_times
 from shared.warmup.inputs import fill
-from shared.warmup.schedules import ScheduleForm, Told, due_times
+from shared.warmup.schedules import ScheduleForm, Told
 from shared.warmup.strategies import make
 
 NEXT = 3  # due times that are told

@@ -15,8 +15,10 @@ from services.api.services import Services
 from services.api.view_states import refuse_unknown
 from shared.catalog.port import Catalog
 from shared.errors import InvalidInput, NotFound
+from shared.metadata.models import Backoff
 from shared.warmup import report
 from shared.warmup.inputs import Form, fill
+from shared.warmup.kindness import Subject
 from shared.warmup.runs import WARMS, From, Order
 from shared.warmup.strategies import NATIVE, PUBLIC, make
 
@@ -163,18 +165,22 @@ class Backoffs:
 
     async def on_get(self, req: Request, resp: Response) -> None:
         rows = await self._services.blocking(self._services.warming.kindness.backoffs)
-        resp.media = {
-            "result": [
-                {
-                    "catalog": one.catalog,
-                    "kind": one.target_kind,
-                    "target_id": one.target_id,
-                    "failures": one.failures,
-                    "retry_at": stamp(one.retry_at),
-                    "code": one.code,
-                    "reason": one.reason,
-                }
-                for one in rows
-            ]
-        }
+        resp.media = {"result": [_told(row) for row in rows]}
         resp.set_header("Cache-Control", NO_STORE)
+
+
+def _told(row: Backoff) -> dict[str, Any]:
+    about = Subject.told(row)
+    return {
+        "catalog": about.catalog,
+        "kind": about.kind,
+        "target_id": about.target_id,
+        "what": about.what,
+        "executor": about.executor,
+        "dashboard_id": about.dashboard_id or None,
+        "filter_id": about.filter_id or None,
+        "failures": row.failures,
+        "retry_at": stamp(row.retry_at),
+        "code": row.code,
+        "reason": row.reason,
+    }

@@ -16,7 +16,8 @@ from shared.metadata.clock import database_now
 from shared.metadata.engine import check, open_metadata, sessions
 from shared.metadata.models import Fire, SchedulerLease
 from shared.settings import Settings
-from shared.warmup.schedules import Schedules, due_times
+from shared.warmup.due import due_times
+from shared.warmup.schedules import Schedules
 
 SKEW_WARN_S, SKEW_FAIL_S = 2.0, 30.0  # a sign-in of the renderer, made by one clock and checked by another, is short
 LATE_S = 120  # a fire that is so late is not on its way any more

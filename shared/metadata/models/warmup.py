@@ -66,13 +66,13 @@ class WarmupOutcome(Base):
 
 
 class Backoff(Base):
-    """A chart or dashboard whose warming failed: it is left alone for 2^n minutes."""
+    """What failed to be warmed and is left alone for 2^n minutes (kindness.Subject)."""
 
     __tablename__ = "warmup_backoffs"
 
     catalog: Mapped[str] = mapped_column(String(50), primary_key=True)
     target_kind: Mapped[str] = mapped_column(String(20), primary_key=True)
-    target_id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    target_id: Mapped[str] = mapped_column(String(200), primary_key=True)  # and as whom, in what: Subject.key
     failures: Mapped[int]
     retry_at: Mapped[datetime]
     code: Mapped[str] = mapped_column(String(50))

@@ -148,3 +148,17 @@ async def test_a_database_that_is_down_is_an_error_not_an_entry(process, origin)
     origin.error = DatabaseUnavailable("down")
     with pytest.raises(DatabaseUnavailable):
         await process().get(QUERY)
+
+
+async def test_without_a_store_many_who_wait_in_a_process_cost_one_query(process, origin):
+    data = process(BadStore())
+    origin.open.clear()
+    asking = [asyncio.create_task(data.get(QUERY)) for _ in range(20)]
+    await origin.asked.wait()
+    await asyncio.sleep(0)  # all of them wait
+    forced = asyncio.create_task(data.get(QUERY, force=True))
+    await asyncio.sleep(0)
+    origin.open.set()
+    assert {(answer.came, answer.entry.body) for answer in await asyncio.gather(*asking)} == {(Came.BYPASS, b'{"n":1}')}
+    assert (await forced).entry.body == b'{"n":2}'  # what is asked with force is read after it was asked
+    assert (await data.get(QUERY)).entry.body == b'{"n":3}'

@@ -9,9 +9,8 @@ from shared.errors import InvalidInput
 from shared.metadata.engine import open_engine, sessions, upgrade
 from shared.metadata.models import Backoff
 from shared.settings import Settings
-from shared.targets import Target, TargetKind
 from shared.warmup.inputs import fill
-from shared.warmup.kindness import Kindness
+from shared.warmup.kindness import Kindness, Subject
 from shared.warmup.schedules import ScheduleForm, Schedules
 from tests.samples.catalog import SECRET
 
@@ -61,9 +60,9 @@ def test_a_schedule_that_two_make_at_once_is_made_by_one_and_the_other_is_told(f
     assert refused.message == "There is a schedule 'mornings' already."
 
 
-def test_a_chart_that_fails_for_two_groups_at_once_counts_both_failures(factory, monkeypatch):
-    kindness, target = Kindness(factory, 2), Target("native", TargetKind.CHART, "1")
-    ends = meeting(factory, monkeypatch, lambda: kindness.failed(target, "query_failed", "no such column"))
+def test_a_chart_that_fails_in_two_runs_at_once_counts_both_failures(factory, monkeypatch):
+    kindness, chart = Kindness(factory, 2), Subject("native", "chart", "1", "data", "ada")
+    ends = meeting(factory, monkeypatch, lambda: kindness.failed(chart, "query_failed", "no such column"))
     assert all(isinstance(end, datetime) and end > datetime.now(UTC) for end in ends)
     with factory() as session:
         assert session.query(Backoff).one().failures == 2

@@ -100,3 +100,9 @@ def test_a_picture_of_nothing_but_failures_is_none(holders: int, failed: int, ki
 @pytest.mark.parametrize(("holders", "failed"), [(0, 0), (2, 0), (2, 1)])
 def test_a_picture_with_something_true_is_kept(holders: int, failed: int) -> None:
     check_charts(Ready(holders, (("1", "no"),) * failed, 0, ""), TargetKind.DASHBOARD)
+
+
+def test_what_failed_of_a_picture_is_told_in_a_sentence() -> None:
+    assert Ready(2, (), 0, "").flaw == ""
+    flaw = Ready(3, (("7", "no such column"),), 0, "").flaw
+    assert flaw == "1 of 3 charts failed; the first of them, chart 7: no such column."

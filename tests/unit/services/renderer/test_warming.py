@@ -8,11 +8,12 @@ import pytest
 
 from services.renderer.warming import Busy
 from shared.catalog.superset.catalog import SupersetCatalog
-from shared.errors import LoginPage, StoreUnavailable
-from shared.metadata.models import Backoff, Chart, ViewLog, WarmupRun
+from shared.errors import BrokerUnavailable, LoginPage, StoreUnavailable
+from shared.metadata.models import Backoff, Chart, RowLevelRule, ViewLog, WarmupRun
 from shared.settings import Settings
 from shared.store.slots import Slots
 from shared.warmup import report
+from shared.warmup.kindness import Subject
 from tests.harness import free_port
 from tests.samples.catalog import CATALOG, SECRET
 from tests.samples.warm import open_workshop
@@ -27,6 +28,11 @@ def workshop(tmp_path):
 
 def words(outcomes):
     return {outcome.outcome for outcome in outcomes}
+
+
+def break_chart(world):
+    with world.sessions.begin() as session:
+        session.query(Chart).filter_by(slug="all-sales").one().sql = "SELECT nope FROM sales"
 
 
 async def test_a_dashboard_is_warm_for_each_group_of_viewers_and_the_page_finds_it(workshop):
@@ -63,24 +69,50 @@ async def test_a_store_that_keeps_nothing_is_a_failure(workshop, monkeypatch):
 
 
 async def test_a_failing_chart_is_left_alone_for_longer_each_time(workshop):
-    world, order = workshop.world, workshop.order("ids", charts=[workshop.world.id("all-sales")])
-    with world.sessions.begin() as session:
-        session.query(Chart).filter_by(slug="all-sales").one().sql = "SELECT nope FROM sales"
+    order = workshop.order("ids", charts=[workshop.world.id("all-sales")])
+    break_chart(workshop.world)
     assert (await workshop.first(order)).code == "query_failed"
     held = await workshop.first(order)
     assert (held.came, held.code) == ("skipped", "backing_off")
     assert "failed 1 times" in held.reason
-    waits = [workshop.kindness.failed(world.target("all-sales"), "x", "y") - datetime.now(UTC) for _ in range(3)]
+    subject = Subject.told(workshop.kindness.backoffs()[0])
+    waits = [workshop.kindness.failed(subject, "x", "y") - datetime.now(UTC) for _ in range(3)]
     assert [round(wait / timedelta(minutes=1)) for wait in waits] == [4, 8, 16]
 
 
 async def test_a_success_ends_the_back_off(workshop):
-    world = workshop.world
-    workshop.kindness.failed(world.target("pay"), "query_failed", "down")
+    world, order = workshop.world, workshop.order("ids", charts=[workshop.world.id("pay")])
+    (outcome, *_) = await workshop.run(order)
+    workshop.kindness.failed(Subject.of(outcome), "query_failed", "down")
     with world.sessions.begin() as session:
         session.query(Backoff).update({"retry_at": datetime.now(UTC)})
-    assert (await workshop.first(workshop.order("ids", charts=[world.id("pay")]))).came == "warmed"
+    assert (await workshop.first(order)).came == "already_warm"
     assert workshop.kindness.backoffs() == []
+
+
+async def test_a_group_whose_rule_fails_holds_up_no_other_and_is_not_helped_by_them(workshop):
+    order = workshop.order("ids", charts=[workshop.world.id("all-sales")])
+    with workshop.world.sessions.begin() as session:
+        session.query(RowLevelRule).filter(RowLevelRule.clause.contains("Asia")).one().clause = "nope = 1"
+    for expected in ("failed", "skipped"):
+        outcomes = await workshop.run(order)
+        assert len(outcomes) > 1
+        assert {one.executor for one in outcomes if one.outcome == expected} == {"arun"}
+        assert {one.outcome for one in outcomes if one.executor != "arun"} <= {"warmed", "already_warm"}
+
+
+async def test_a_picture_that_fails_is_left_alone_and_its_rows_are_not(workshop):
+    workshop.renderer.error = LoginPage("The page is a login page.")
+    order = workshop.order("ids", ("data", "pictures"), charts=[workshop.world.id("pay")])
+    for minutes, ends in ((2, {"failed"}), (2, {"skipped"}), (4, {"failed"})):
+        outcomes = await workshop.run(order)
+        assert {one.outcome for one in outcomes if one.what == "picture"} == ends
+        assert {one.outcome for one in outcomes if one.what == "data"} <= {"warmed", "already_warm"}
+        rows = workshop.kindness.backoffs()
+        assert {2**row.failures for row in rows} == {minutes}
+        if ends == {"skipped"}:
+            with workshop.world.sessions.begin() as session:
+                session.query(Backoff).update({"retry_at": datetime.now(UTC)})
 
 
 async def test_nothing_is_warmed_from_a_paused_database(workshop):
@@ -88,6 +120,16 @@ async def test_nothing_is_warmed_from_a_paused_database(workshop):
     end = await workshop.first(workshop.order("ids", charts=[workshop.world.id("pay")]))
     assert (end.came, end.code) == ("skipped", "paused")
     assert "migration" in end.reason
+
+
+async def test_no_picture_is_rendered_of_what_reads_a_paused_database(workshop):
+    workshop.kindness.pause(workshop.world.catalog, "demo", username="ada", reason="migration")
+    outcomes = await workshop.run(workshop.order("dummy", ("pictures",)))
+    empty = workshop.world.id("empty")  # reads nothing
+    reading = [one for one in outcomes if (one.target_kind, one.target_id) != ("dashboard", empty)]
+    assert {(one.outcome, one.code) for one in reading} == {("skipped", "paused")}
+    assert all("migration" in one.reason for one in reading)
+    assert {request.target.id for request in workshop.renderer.rendered} == {empty}
 
 
 async def test_a_used_up_budget_skips_the_rest(workshop):
@@ -123,6 +165,53 @@ async def test_a_login_page_is_a_failure_with_its_reason(workshop):
     workshop.renderer.error = LoginPage("The page is a login page.")
     end = await workshop.first(workshop.order("ids", ("pictures",), charts=[workshop.world.id("pay")]))
     assert (end.came, end.code) == ("failed", "login_page")
+
+
+async def test_a_picture_that_shows_a_failed_chart_is_a_failure_and_is_not_warm_already(workshop):
+    order = workshop.order("ids", ("pictures",), dashboards=[workshop.world.id("overview")])
+    workshop.renderer.flaw = "1 of 2 charts failed; the first of them, chart 3: no such column."
+    for _ in range(2):
+        end = await workshop.first(order)
+        assert (end.came, end.code) == ("failed", "chart_failed")
+        assert "no such column" in end.reason
+        with workshop.world.sessions.begin() as session:
+            session.query(Backoff).delete()
+    workshop.renderer.flaw = ""
+    assert (await workshop.first(order)).came == "warmed"
+
+
+async def test_a_fault_of_ours_is_the_outcome_of_what_it_happened_in(workshop, monkeypatch):
+    async def fault(*_, **__):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(type(workshop.world.catalog), "warm", fault)
+    end = await workshop.first(workshop.order("ids", charts=[workshop.world.id("pay")]))
+    assert (end.came, end.code) == ("failed", "internal")
+    assert "the log" in end.reason
+
+
+async def test_a_fault_of_ours_in_planning_is_the_outcome_of_its_target_and_the_others_are_warmed(
+    workshop, monkeypatch
+):
+    world, groups = workshop.world, workshop.world.catalog.groups
+
+    def fault(target):
+        if target == world.target("pay"):
+            raise KeyError("a bug")
+        return groups(target)
+
+    monkeypatch.setattr(world.catalog, "groups", fault)
+    outcomes = await workshop.run(workshop.order("ids", charts=[world.id("pay"), world.id("all-sales")]))
+    assert [one.code for one in outcomes if one.target_id == world.id("pay")] == ["internal"]
+    assert {one.outcome for one in outcomes if one.target_id != world.id("pay")} == {"warmed"}
+
+
+async def test_what_was_decided_and_could_not_be_published_fails_with_the_reason(workshop):
+    made = workshop.runs.make(workshop.order("ids", charts=[workshop.world.id("pay")]))
+    await workshop.warmer.decide(made.id)
+    await workshop.warmer.give_up_run(made.id, BrokerUnavailable("down"))
+    assert {(one.outcome, one.code) for one in workshop.outcomes(made.id)} == {("failed", "broker_unavailable")}
+    assert workshop.runs.run(made.id).status == "Done"
 
 
 async def test_a_message_that_comes_twice_changes_nothing(workshop):

@@ -52,6 +52,16 @@ def test_jitter_delays_each_due_time_the_same_for_every_scheduler():
     assert all(0 <= delay < 50 for delay in delays[0])
 
 
+def test_an_interval_of_days_begins_at_midnight_in_its_time_zone_also_when_clocks_change():
+    row = schedule(interval_s=86_400, timezone="Europe/Berlin", coalesce=False, misfire_grace_s=10**6)
+    row.considered_until = datetime(2026, 10, 24, 12, tzinfo=UTC)
+    found = [due.at for due in judge(row, datetime(2026, 10, 26, 12, tzinfo=UTC))]
+    assert [(at.day, at.hour) for at in found] == [(24, 22), (25, 23)]  # UTC+2, then UTC+1
+    weekly = schedule(interval_s=7 * 86_400, timezone="Asia/Tokyo", misfire_grace_s=10**6)
+    weekly.considered_until = datetime(2026, 11, 20, tzinfo=UTC)
+    assert [due.at for due in judge(weekly, NOON)] == [datetime(2026, 11, 25, 15, tzinfo=UTC)]
+
+
 def test_a_cron_expression_is_meant_in_its_time_zone_also_when_clocks_change():
     row = schedule(cron="30 7 * * *", interval_s=None, timezone="Europe/Berlin", coalesce=False, misfire_grace_s=10**6)
     row.considered_until = datetime(2026, 10, 24, 0, tzinfo=UTC)

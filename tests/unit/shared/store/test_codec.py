@@ -19,6 +19,12 @@ def test_a_head_is_read_back() -> None:
     assert codec.decode_head(codec.encode_head(head)) == head
 
 
+def test_a_head_without_a_flaw_can_be_read_by_who_knows_none() -> None:
+    assert b"flaw" not in codec.encode_head(HEAD)
+    flawed = replace(HEAD, flaw="1 of 3 charts failed.")
+    assert codec.decode_head(codec.encode_head(flawed)) == flawed
+
+
 def test_a_record_carries_its_body_with_its_newlines() -> None:
     assert codec.decode_record(codec.encode_record(HEAD, b"a\nb\nc")) == Picture(HEAD, b"a\nb\nc")
 

@@ -1,3 +1,4 @@
+from shared.warmup import planning, report
 from tests.samples.catalog import CATALOG
 from tests.samples.warm import open_workshop
 
@@ -17,3 +18,15 @@ async def test_an_entry_that_several_groups_share_counts_the_viewers_of_all_of_t
     assert viewers.count(("All sales", 1)) == 3
     assert [count for title, count in viewers if title == "Pay"] == [4]
     world.close()
+
+
+async def test_that_there_is_more_than_a_run_can_hold_or_a_report_shows_is_told(workshop, monkeypatch):
+    monkeypatch.setattr(planning, "MAX_OUTCOMES", 3)
+    monkeypatch.setattr(report, "MAX_OUTCOMES", 2)
+    outcomes = await workshop.run(workshop.order("dummy"))
+    assert [one.code for one in outcomes] == ["", "", "", "left_out"]
+    assert "more than the 3 things" in outcomes[-1].reason
+    found = report.report(workshop.world.sessions, "latest")
+    assert (len(found["outcomes"]), found["outcomes_left_out"]) == (2, 2)
+    only = report.report(workshop.world.sessions, "latest", only="skipped")
+    assert (len(only["outcomes"]), only["outcomes_left_out"]) == (1, 0)

@@ -41,6 +41,7 @@ def path(tmp_path):
         ({"interval": "5m"}, "body", "either cron or interval"),
         ({"cron": None, "interval": "0s"}, "interval", "1 s or more"),
         ({"timezone": "Berlin"}, "timezone", "Europe/Berlin"),
+        ({"cron": None, "interval": "90m", "timezone": "Europe/Berlin"}, "timezone", "an interval of whole days"),
         ({"overlap": "maybe"}, "overlap", "'skip', 'queue' or 'replace'"),
         ({"misfire_grace": "late"}, "misfire_grace", "such as"),
         ({"misfire_grace": "1s"}, "misfire_grace", "10 s or more"),

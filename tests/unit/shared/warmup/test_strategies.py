@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.errors import InvalidInput
-from shared.metadata.models import Dashboard
+from shared.metadata.models import Dashboard, ViewLog
 from shared.metadata.views import Views
 from shared.targets import TargetKind
 from shared.warmup.choices import Sources
@@ -43,6 +43,31 @@ def test_top_n_counts_the_views_since_then(choose, workshop):
     workshop.see("emma", "empty", NOW - timedelta(days=9), times=9)
     assert targets(choose("top_n_dashboards", top_n=1), workshop.world) == {"mixed"}
     assert targets(choose("top_n_dashboards"), workshop.world) == {"mixed", "overview"}
+
+
+def test_views_here_and_at_the_origin_add_up(choose, workshop, monkeypatch):
+    workshop.see("emma", "overview", NOW - timedelta(hours=1), times=3)
+    there = [(workshop.world.target("overview"), 1), (workshop.world.target("mixed"), 2)]
+    monkeypatch.setattr(workshop.world.catalog, "popular", lambda since: there, raising=False)
+    assert targets(choose("top_n_dashboards", top_n=1), workshop.world) == {"overview"}
+
+
+def test_a_deleted_dashboard_takes_nobody_s_place(choose, workshop):
+    workshop.see("emma", "overview", NOW - timedelta(hours=1))
+    with workshop.world.sessions.begin() as session:
+        for number in range(5):
+            gone = {"target_kind": "dashboard", "target_id": "4711", "source": "page"}
+            session.add(ViewLog(username="emma", at=NOW - timedelta(minutes=number), **gone))
+    chosen = [choice.target.id for choice in choose("top_n_dashboards", top_n=1)]
+    assert chosen == ["4711", workshop.world.id("overview")]  # the first to be told of
+
+
+def test_a_tag_that_no_dashboard_has_is_named_with_those_that_there_are(workshop):
+    sources = Sources(workshop.catalogs, Views(workshop.world.sessions), NOW)
+    make("dashboard_tags", {"tags": "weekly"}).check(sources)
+    with pytest.raises(InvalidInput, match="the tag 'weekyl'; known: sales, weekly") as refused:
+        make("dashboard_tags", {"tags": "weekly,weekyl"}).check(sources)
+    assert refused.value.field == "parameters.tags"
 
 
 def test_tags_choose_published_dashboards(choose, workshop):

@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+from shared.identity import Audience
+from shared.metadata.models import ViewLog
+
 BODY = {"form_data": {"slice_id": 1}, "result_format": "json", "result_type": "full", "queries": []}
 
 
@@ -65,3 +68,20 @@ async def test_what_is_asked_wrongly_names_the_field(gateway, changes, field):
 
 async def test_a_chart_that_they_may_not_see_is_404(gateway):
     assert (await gateway.post("/api/v1/chart/data", "guy", json=BODY)).status_code == 404
+
+
+async def test_rows_that_were_warmed_count_as_used_and_as_a_view(gateway):
+    catalog = gateway.services.catalog
+    query = catalog.chart_query(catalog.principal("ben"), "1")
+    await catalog.data.get(query, warmed_by="run")
+    noted = []
+    gateway.services.warming.usage.note = lambda key, made_at: noted.append(key)
+    assert (await gateway.post("/api/v1/chart/data", json=BODY)).status_code == 200
+    page = gateway.bearer("ben", Audience.PAGE)
+    await gateway.ask("POST", "/api/v1/chart/data", "", json=BODY, headers=page)  # a render is no view
+    while gateway.services.background:
+        await next(iter(gateway.services.background))
+    assert noted == [query.key]
+    with gateway.services.sessions() as session:
+        (view,) = session.query(ViewLog).filter_by(source="data")
+    assert (view.username, view.target_kind, view.target_id) == ("ben", "chart", "1")
