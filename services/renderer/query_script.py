@@ -5,6 +5,7 @@ No more than a batch of rows is in memory.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -122,7 +123,8 @@ class ScriptRun:
         assert cursor.schema is not None  # looked at by the caller
         self._move(QueryState.FETCHING)
         limit, truncated = self._query.row_limit, False
-        with self._results.writer(self._key, cursor.schema, self._settings.results_ttl_s) as writer:
+        left_s = max(self._running.ends_at - time.monotonic(), 0.0)
+        with self._results.writer(self._key, cursor.schema, self._settings.results_ttl_s, writing_s=left_s) as writer:
             for batch in cursor.batches():
                 room = limit - self._running.rows
                 if batch.num_rows > room:

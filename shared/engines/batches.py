@@ -19,7 +19,8 @@ import pyarrow as pa
 from shared.errors import QueryFailed
 
 MAX_ROWS = 5_000  # of one batch
-MAX_BYTES = 4 * 2**20  # of text and binary in one batch, about
+MAX_BYTES = 4 * 2**20  # of values in one batch, about
+VALUE_BYTES = 8  # of a number, a time, or the head of a text
 MAX_DIGITS = 76  # of Arrow's widest decimal
 NARROW_DIGITS = 38
 SQL_TYPE = b"sql_type"  # key of a field's metadata: the type in the database's own words
@@ -88,14 +89,15 @@ def unique(names: Iterable[str]) -> list[str]:
     return found
 
 
-def build(plans: Sequence[Plan], chunks: Iterable[Sequence[Row]]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+def build(plans: Sequence[Plan], rows: Iterable[Row]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """The schema, settled over the first rows, and the batches, which are made as they are asked for.
 
-    `chunks`: lists of rows. Raises QueryFailed for a value that fits no type that is left, naming the column.
+    `rows`: read one after the other, no further than a batch needs: a few wide ones can be all that memory holds.
+    Raises QueryFailed for a value that fits no type that is left, naming the column.
     """
-    groups = _grouped(chunks)
-    rows, is_all = next(groups, ([], True))
-    columns = _columns(rows, len(plans))
+    groups = _grouped(rows)
+    first, is_all = next(groups, ([], True))
+    columns = _columns(first, len(plans))
     names = unique(plan.name for plan in plans)
     fields = [
         pa.field(name, plan.settle(values, is_all), metadata={SQL_TYPE: plan.sql_type} if plan.sql_type else None)
@@ -104,7 +106,7 @@ def build(plans: Sequence[Plan], chunks: Iterable[Sequence[Row]]) -> tuple[pa.Sc
     schema = pa.schema(fields)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        if rows:
+        if first:
             yield _batch(schema, columns)
         for more, _ in groups:
             yield _batch(schema, _columns(more, len(plans)))
@@ -129,21 +131,32 @@ def as_text(value: Any) -> str:
             return str(value)
 
 
-def _grouped(chunks: Iterable[Sequence[Row]]) -> Iterator[tuple[list[Row], bool]]:
+def _grouped(rows: Iterable[Row]) -> Iterator[tuple[list[Row], bool]]:
     """Rows for one batch each, and whether they are the last."""
-    rows: list[Row] = []
+    group: list[Row] = []
     size = 0
-    for chunk in chunks:
-        for row in chunk:
-            if rows and (len(rows) == MAX_ROWS or size > MAX_BYTES):
-                yield rows, False
-                rows, size = [], 0
-            rows.append(row)
-            for value in row:
-                if isinstance(value, str | bytes):
-                    size += len(value)
-    if rows:
-        yield rows, True
+    for row in rows:
+        if group and (len(group) == MAX_ROWS or size > MAX_BYTES):
+            yield group, False
+            group, size = [], 0
+        group.append(row)
+        size += _size(row)
+    if group:
+        yield group, True
+
+
+def _size(values: Iterable[Any]) -> int:
+    """Bytes of these values, about: of text its characters."""
+    size = 0
+    for value in values:
+        size += VALUE_BYTES
+        if isinstance(value, str | bytes):
+            size += len(value)
+        elif isinstance(value, list | tuple):
+            size += _size(value)
+        elif isinstance(value, dict):
+            size += _size(value) + _size(value.values())
+    return size
 
 
 def _columns(rows: list[Row], count: int) -> list[Sequence[Any]]:

@@ -206,7 +206,7 @@ class DuckdbCursor:
             elif done.description:  # EXPLAIN, RETURNING: few rows, which are kept whole
                 rows = done.fetchall()
                 plans = [Plan(column[0], str(column[1]), types.by_values) for column in done.description]
-                self.schema, self._kept = build(plans, [rows])
+                self.schema, self._kept = build(plans, rows)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         yield from self._kept

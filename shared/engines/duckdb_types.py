@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.engines.batches import MAX_ROWS, SQL_TYPE, unique
+from shared.engines.batches import SQL_TYPE, unique
 from shared.errors import QueryFailed, Span
 
 # What Arrow has no exact type for, or none that its files can hold, is text; so is what consists of it.
@@ -19,6 +19,7 @@ _PLACE = re.compile(r"\nLINE (\d+): (.*)\n( *)\^")
 _KIND = re.compile(r"^[A-Z][A-Za-z ]+ Error: ")
 _WORD = re.compile(r"\w+|\S")
 EXPLAIN = "EXPLAIN\n"
+READ_ROWS = 256  # of one batch, however wide they are: DuckDB takes no number of bytes
 LAST_YEAR = 9999  # that readers of times can hold
 
 
@@ -29,7 +30,7 @@ def reader(relation: Any) -> tuple[Any, pa.Schema]:
         f'{_cast(f"#{number}", str(kind))} AS "{name.replace(chr(34), chr(34) * 2)}"'
         for number, (name, kind) in enumerate(zip(names, relation.types, strict=True), 1)
     )
-    made = relation.project(listed).to_arrow_reader(MAX_ROWS)
+    made = relation.project(listed).to_arrow_reader(READ_ROWS)
     fields = [
         pa.field(name, _in_utc(field.type), metadata={SQL_TYPE: str(kind)})
         for name, field, kind in zip(names, made.schema, relation.types, strict=True)

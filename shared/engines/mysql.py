@@ -23,7 +23,6 @@ from shared.errors import DatabaseUnavailable, QueryCancelled, QueryFailed, Quer
 
 CONNECT_TIMEOUT_S = 5
 GRACE_S = 5.0  # that the server has for its own time limit
-CHUNK_ROWS = 500
 _SESSION = (
     "SET time_zone = '+00:00', innodb_lock_wait_timeout = 10, lock_wait_timeout = 10, net_write_timeout = 3600, "
     # The guard's parser reads quotes and backslashes in one way; a server's own mode could change it.
@@ -207,7 +206,7 @@ class MysqlCursor:
         if cursor.description is None:
             self.rowcount = cursor.rowcount
         else:
-            self.schema, self._batches = build(types.plans(cursor._result.fields), self._chunks())
+            self.schema, self._batches = build(types.plans(cursor._result.fields), self._rows())
 
     def batches(self) -> Iterator[Any]:
         return self._batches
@@ -216,16 +215,14 @@ class MysqlCursor:
         self._batches = iter(())
         self._connection.give_up(self._cursor)
 
-    def _chunks(self) -> Iterator[Any]:
-        while True:
-            try:
-                with self._connection.told(self._sql):
-                    rows = self._cursor.fetchmany(CHUNK_ROWS)
-            except UnicodeDecodeError as error:
-                raise QueryFailed(f"The database's answer holds text that is no text ({error.reason}).") from error
-            if not rows:
-                return
-            yield rows
+    def _rows(self) -> Iterator[Any]:
+        """One at a time, as the driver reads them from the socket: a few of them may be all that memory holds."""
+        try:
+            with self._connection.told(self._sql):
+                while (row := self._cursor.fetchone()) is not None:
+                    yield row
+        except UnicodeDecodeError as error:
+            raise QueryFailed(f"The database's answer holds text that is no text ({error.reason}).") from error
 
 
 def _open(url: URL, schema: str, timeout_s: float) -> Any:

@@ -27,7 +27,7 @@ LOCK_TIMEOUT_MS = 10_000
 IDLE_TIMEOUT_MS = 600_000  # a worker's host that vanished: the server gives its locks back
 GRACE_S = 5.0  # that the server has for its own time limit, and to obey a cancel
 LOOK_S = 0.5
-CHUNK_ROWS = 200
+CHUNK_ROWS = 16  # which libpq holds at once, however wide they are: it takes no number of bytes
 _SESSION = """
 SET lock_timeout = {lock}; SET idle_in_transaction_session_timeout = {idle}; SET statement_timeout = {timeout};
 SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;
@@ -261,7 +261,7 @@ class PostgresqlCursor:
         if first.status not in types.ROWS:  # COPY
             connection.close()
             raise QueryFailed("The database refused the query: it is no statement that gives rows.")
-        self.schema, self._batches = build(types.plans(first), self._chunks(first))
+        self.schema, self._batches = build(types.plans(first), self._rows(first))
 
     def batches(self) -> Iterator[Any]:
         return self._batches
@@ -270,12 +270,13 @@ class PostgresqlCursor:
         self._batches = iter(())
         self._connection.give_up()
 
-    def _chunks(self, result: Any) -> Iterator[list[Any]]:
+    def _rows(self, result: Any) -> Iterator[Any]:
         self._transformer.set_pgresult(result)
         while result is not None:
             try:
                 self._transformer.set_pgresult(result, set_loaders=False)
-                yield self._transformer.load_rows(0, result.ntuples, tuple)
+                for start in range(result.ntuples):  # one at a time: each is there twice while it is loaded
+                    yield self._transformer.load_row(start, tuple)
             except (psycopg.DataError, UnicodeDecodeError) as error:
                 raise QueryFailed(
                     f"The database's answer holds a value that has no place here ({error}); cast its column to text."

@@ -19,7 +19,6 @@ from shared.engines.target import Target
 from shared.errors import DatabaseUnavailable, QueryCancelled, QueryFailed, QueryTimedOut, Span
 
 BUSY_TIMEOUT_S = 10
-CHUNK_ROWS = 500
 PROGRESS_STEPS = 20_000  # of SQLite's virtual machine between two looks at the clock: about a millisecond
 MAX_VALUE_BYTES = 16 * 2**20
 SCHEMA = "main"
@@ -173,7 +172,7 @@ class SqliteCursor:
             types = Types(raw, sql, len(names))
             plans = [Plan(name, "", types.settle(index)) for index, name in enumerate(names)]
             with connection.told(sql):
-                self.schema, self._batches = build(plans, self._chunks())
+                self.schema, self._batches = build(plans, self._rows())
 
     def batches(self) -> Iterator[Any]:
         return self._batches
@@ -182,13 +181,10 @@ class SqliteCursor:
         self._batches = iter(())
         self._cursor.close()
 
-    def _chunks(self) -> Iterator[list[Any]]:
-        while True:
-            with self._connection.told(self._sql):
-                rows = self._cursor.fetchmany(CHUNK_ROWS)
-            if not rows:
-                return
-            yield rows
+    def _rows(self) -> Iterator[Any]:
+        """One at a time: a row may hold many values of MAX_VALUE_BYTES."""
+        with self._connection.told(self._sql):
+            yield from self._cursor
 
 
 def _authorizer(allowed: frozenset[int]) -> Any:

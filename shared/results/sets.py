@@ -22,6 +22,7 @@ __all__ = ["Head", "ResultSets", "Stored", "Writer"]
 
 log = structlog.get_logger(__name__)
 SWEEP_S = 600.0  # at most this often in one process
+PAGE_BYTES = 16 * 2**20  # of rows in memory: a page ends with the chunk that reaches it
 
 
 class ResultSets:
@@ -38,12 +39,15 @@ class ResultSets:
         self._sweeping = threading.Lock()
 
     @contextmanager
-    def writer(self, key: str, schema: pa.Schema, ttl_s: float) -> Iterator[Writer]:
+    def writer(self, key: str, schema: pa.Schema, ttl_s: float, *, writing_s: float = 0.0) -> Iterator[Writer]:
         """A result set in the making. Unless the block commits it, what it wrote is deleted again.
 
-        Raises InvalidInput for a key that is none.
+        `ttl_s` counts from the commit; `writing_s` is how long it may be until then. Raises InvalidInput for a key that
+        is none.
         """
-        writer = Writer(self._calls, check_key(key), schema, ttl_s=ttl_s, form=self._form, max_bytes=self._max_bytes)
+        check_key(key)
+        form, most = self._form, self._max_bytes
+        writer = Writer(self._calls, key, schema, ttl_s=ttl_s, writing_s=writing_s, form=form, max_bytes=most)
         try:
             yield writer
         finally:
@@ -70,9 +74,19 @@ class ResultSets:
         yield from self._batches(head, first_row)
 
     def page(self, key: str, offset: int, limit: int) -> pa.Table:
-        """These rows, fewer at the end; reads the head and the chunks that hold them. Raises ResultsGone."""
+        """These rows; reads the head and the chunks that hold them. Raises ResultsGone.
+
+        Fewer at the end, and where they are wide: no more chunks than come to PAGE_BYTES, one at least.
+        """
         head = self.head(key)
-        return pa.Table.from_batches(self._slices(head, offset, offset + limit), schema=head.schema)
+        found: list[pa.RecordBatch] = []
+        size = 0
+        for batch in self._slices(head, offset, offset + limit):
+            found.append(batch)
+            size += batch.nbytes
+            if size >= PAGE_BYTES:
+                break
+        return pa.Table.from_batches(found, schema=head.schema)
 
     def delete(self, key: str) -> None:
         """The head first, so that nobody finds half of it. What is not there is no error."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -34,16 +34,25 @@ class Writer:
     """For one thread; holds the rows of one chunk. Made by `ResultSets.writer`."""
 
     def __init__(
-        self, backend: Calls, key: str, schema: pa.Schema, *, ttl_s: float, form: Form, max_bytes: int
+        self,
+        backend: Calls,
+        key: str,
+        schema: pa.Schema,
+        *,
+        ttl_s: float,
+        writing_s: float,
+        form: Form,
+        max_bytes: int,
     ) -> None:
         self.stored: Stored | None = None
         self.rows = 0
         self._backend = backend
         self._ttl_s = ttl_s
+        self._chunk_ttl_s = ttl_s + writing_s  # the first chunk waits for the last one
         self._max_bytes = max_bytes
         self._chunks: list[Chunk] = []
-        now = datetime.now(UTC)
-        self._head = Head(key, form, secrets.token_hex(6), schema, now, now + timedelta(seconds=ttl_s), ())
+        now = datetime.now(UTC)  # the times that count are those of the commit
+        self._head = Head(key, form, secrets.token_hex(6), schema, now, now, ())
         self._pending: list[pa.RecordBatch] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -65,7 +74,8 @@ class Writer:
         """
         while any(batch.num_rows for batch in self._pending):
             self._write_chunk()
-        head = self._finished()
+        now = datetime.now(UTC)
+        head = replace(self._finished(), created_at=now, expires_at=now + timedelta(seconds=self._ttl_s))
         for number in range(len(head.chunks)):
             self._read_back(head, number)
         value = dump_head(head)
@@ -89,8 +99,7 @@ class Writer:
             log.warning("results_not_deleted", key=head.key, reason=error.message)
 
     def _finished(self) -> Head:
-        head = self._head
-        return Head(head.key, head.form, head.token, head.schema, head.created_at, head.expires_at, tuple(self._chunks))
+        return replace(self._head, chunks=tuple(self._chunks))
 
     def _is_chunk(self) -> bool:
         size, rows = (sum(getattr(batch, what) for batch in self._pending) for what in ("nbytes", "num_rows"))
@@ -109,7 +118,7 @@ class Writer:
         self._check_size()
         names = self._finished().names(len(self._chunks) - 1)
         for name, part in zip(names, parts, strict=True):
-            self._backend.put(name, part, self._ttl_s)
+            self._backend.put(name, part, self._chunk_ttl_s)
 
     def _check_size(self) -> None:
         head = self._finished()

@@ -9,7 +9,7 @@ import pytest
 from shared.errors import InvalidInput, ResultsGone, UnknownVersion
 from shared.results.envelope import Form
 from shared.results.memory import MemoryResults
-from shared.results.sets import ResultSets
+from shared.results.sets import PAGE_BYTES, ResultSets
 from tests.harness import wait_until
 from tests.unit.shared.results.conftest import keep, rows
 
@@ -58,6 +58,16 @@ def test_a_page_across_two_chunks_reads_these_two(sets: ResultSets, memory: Memo
     memory.calls.clear()
     assert sets.page("k", edge - 5, 10).combine_chunks() == pa.Table.from_batches([rows(10, edge - 5)])
     assert len(chunk_reads(memory)) == 2
+
+
+def test_a_page_of_wide_rows_is_bounded_in_bytes_and_the_next_one_goes_on(sets: ResultSets) -> None:
+    wide = pa.record_batch({"n": range(80), "text": ["y" * 10**6] * 80})  # 80 MB, and next to nothing compressed
+    keep(sets, wide)
+    seen: list[int] = []
+    while page := sets.page("k", len(seen), 10_000):
+        assert page.nbytes < 2 * PAGE_BYTES
+        seen += page.column("n").to_pylist()
+    assert seen == list(range(80))
 
 
 @pytest.mark.parametrize(("offset", "limit", "count"), [(95, 10, 5), (100, 10, 0), (10**9, 10, 0), (0, 0, 0)])

@@ -1,5 +1,8 @@
 """What becomes of a result set in the making, when it is committed, left or refused."""
 
+import time
+from datetime import UTC, datetime
+
 import pyarrow as pa
 import pytest
 
@@ -7,6 +10,7 @@ from shared.errors import InvalidInput, ResultsGone, ResultsUnavailable, ResultT
 from shared.results.memory import MemoryResults
 from shared.results.sets import ResultSets
 from shared.results.writer import CHUNK_BYTES, CHUNK_ROWS
+from tests.harness import wait_until
 from tests.unit.shared.results.conftest import MIB, keep, rows
 
 
@@ -46,6 +50,18 @@ def test_many_small_batches_become_chunks_of_a_bounded_size(sets: ResultSets) ->
     assert stored.bytes == sets.head("k").bytes
     assert stored.chunks == len(sets.head("k").chunks) == -(-rows(100_000).nbytes // CHUNK_BYTES)
     assert pa.Table.from_batches(sets.batches("k")).combine_chunks() == pa.Table.from_batches([rows(100_000)])
+
+
+def test_rows_that_took_longer_to_write_than_they_are_kept_are_kept_all_the_same() -> None:
+    kept = 0.5
+    sets = ResultSets(MemoryResults(), max_bytes=64 * MIB)
+    with sets.writer("k", rows(1).schema, kept, writing_s=60) as writer:
+        writer.add(rows(CHUNK_ROWS))
+        began = time.monotonic()
+        wait_until(lambda: time.monotonic() - began > kept, 10, "the first chunk to be older than that")
+        stored = writer.commit()
+        assert sets.head("k").expires_at > datetime.now(UTC)
+        assert (stored.rows, sets.page("k", 0, 1).num_rows) == (CHUNK_ROWS, 1)
 
 
 def test_one_large_batch_becomes_chunks_too(sets: ResultSets) -> None:

@@ -23,7 +23,17 @@ export const look = (clientId) => getJson(`/api/v1/query/${encodeURIComponent(cl
 
 export const stop = (clientId) => postJson('/api/v1/query/stop', { client_id: clientId });
 
-export const rows = (key, offset, count) => getJson(`/api/v1/sqllab/results/?${rison(`(key:${quoted(key)},offset:${offset},rows:${count})`)}`);
+const page = (key, offset, count) => getJson(`/api/v1/sqllab/results/?${rison(`(key:${quoted(key)},offset:${offset},rows:${count})`)}`);
+
+/** These rows, all of them: an answer may end before, where they are wide. */
+export async function rows(key, offset, count) {
+  const first = await page(key, offset, count);
+  for (let more = first; more.displayLimitReached && more.data.length && first.data.length < count;) {
+    more = await page(key, offset + first.data.length, count - first.data.length);
+    first.data.push(...more.data);
+  }
+  return first;
+}
 
 export const exportUrl = (clientId, format) => `/api/v1/sqllab/export/${encodeURIComponent(clientId)}/?format=${format}`;
 
