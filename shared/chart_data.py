@@ -83,8 +83,8 @@ class ChartData:
         return answer
 
     async def peek(self, query: DataQuery) -> Entry | None:
-        """What the store holds; starts nothing. Raises StoreUnavailable."""
-        return await self._entries.read(query.key)
+        """What the store holds, also what is only for those who asked before. Raises StoreUnavailable."""
+        return await self._entries.read(query.key, handed_over=True)
 
     async def set_off(self, query: DataQuery, *, newer_than: datetime | None = None) -> None:
         """Has the rows read behind the answer, if nobody does so. Raises how the last try ended, if it failed just now.
@@ -148,7 +148,7 @@ class ChartData:
         """Until there is an entry that will do: take off if nobody has, else wait for whoever has."""
         give_up, waited_for, looks = time.monotonic() + self._patience_s, "", 0
         while True:
-            entry = await self._entries.read(query.key)
+            entry = await self._entries.read(query.key, handed_over=True)
             if entry is not None and _will_do(entry, newer_than):
                 return Answer(entry, Came.HIT)
             flight, ours = await self._entries.take_off(query.key)
@@ -209,7 +209,8 @@ class ChartData:
             raise
         metrics.ORIGIN_QUERIES.labels("ok").inc()
         now = datetime.now(UTC)
-        return Entry(body, began_at, now, now + timedelta(seconds=query.ttl_s), warmed_by)
+        fresh_until = now + timedelta(seconds=query.ttl_s) if query.ttl_s > 0 else began_at
+        return Entry(body, began_at, now, fresh_until, warmed_by)
 
     async def _read_only(self, query: DataQuery) -> Answer:
         return Answer(await self._read(query), Came.BYPASS)

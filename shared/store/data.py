@@ -29,6 +29,7 @@ LEVEL = 1  # of zlib: rows shrink about as well as with 6, in a third of the tim
 HEADER_BYTES = 2000  # room for the header beside the rows in one item
 FLIGHT_S = 5.0  # a flight whose process died lapses after this
 FAILURE_S = 3.0
+HANDOVER_S = 30.0  # an entry that nobody is served waits this long for those who asked before it was computed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +56,18 @@ class Flight:
 
 
 class DataEntries:
-    """Every method raises StoreUnavailable when the store does not answer. `stale_s`: kept that long after fresh."""
+    """Every method raises StoreUnavailable when the store does not answer. `stale_s`: served that long after fresh."""
 
     def __init__(self, kv: KeyValue, prefix: str, *, stale_s: float) -> None:
         self._kv = kv
         self._prefix = f"{prefix}data:"
         self._stale = timedelta(seconds=stale_s)
 
-    async def read(self, key: str) -> Entry | None:
-        """None: a miss; so are a lost chunk, a wrong checksum, and an entry that is too old to be served."""
+    async def read(self, key: str, *, handed_over: bool = False) -> Entry | None:
+        """None: a miss; so are a lost chunk, a wrong checksum, and an entry that is too old to be served.
+
+        `handed_over`: also one that is kept only for those who asked before its query was sent.
+        """
         value = await self._kv.get(self._prefix + key)
         if value is None:
             return None
@@ -81,11 +85,15 @@ class DataEntries:
         except (ValueError, KeyError, TypeError, zlib.error) as error:
             log.warning("data_entry_damaged", key=key, error=str(error))
             return None
-        return entry if datetime.now(UTC) < self.served_until(entry) else None
+        until_when = self._kept_until(entry) if handed_over else self.served_until(entry)
+        return entry if datetime.now(UTC) < until_when else None
 
     def served_until(self, entry: Entry) -> datetime:
-        """Until when it is served, fresh and then stale."""
-        return entry.fresh_until + self._stale
+        """Until when it is served, fresh and then stale; one that was never fresh is not."""
+        return entry.fresh_until + self._stale if entry.fresh_until >= entry.computed_at else entry.fresh_until
+
+    def _kept_until(self, entry: Entry) -> datetime:
+        return max(self.served_until(entry), entry.computed_at + timedelta(seconds=HANDOVER_S))
 
     async def _pieces(self, names: list[str]) -> bytes:
         keys = [f"{self._prefix}chunk:{name}" for name in names]
@@ -95,7 +103,7 @@ class DataEntries:
     async def put(self, key: str, entry: Entry) -> None:
         """The newest writer wins: any two entries of one key hold rows of the same query and data version."""
         packed = zlib.compress(entry.body, LEVEL)
-        ttl_s = max(1.0, (self.served_until(entry) - datetime.now(UTC)).total_seconds())
+        ttl_s = max(1.0, (self._kept_until(entry) - datetime.now(UTC)).total_seconds())
         chunks = []
         if len(packed) + HEADER_BYTES > MAX_VALUE_BYTES:
             for piece in split(packed):

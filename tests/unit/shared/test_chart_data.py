@@ -1,6 +1,7 @@
 """One query for many who wait: here several ChartData over one store play several processes."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -49,6 +50,22 @@ def process(origin):
     """`process()`: another process over the same store."""
     kv = Memory()
     return lambda kv=kv: ChartData(DataEntries(kv, "p_", stale_s=60), origin.run, query_timeout_s=1)
+
+
+async def test_rows_that_are_never_kept_are_read_once_for_all_who_asked_before(process, origin):
+    query, asked_at = replace(QUERY, ttl_s=0), datetime.now(UTC)
+    origin.open.clear()
+    one, other = process(), process()
+    for each in (one, other):
+        await each.set_off(query, newer_than=asked_at)
+    await origin.asked.wait()
+    origin.open.set()
+    for each in (one, other):
+        await each.close()  # lets it end
+    entry = await other.peek(query)
+    assert entry is not None
+    assert (origin.queries, entry.body) == (1, b'{"n":1}')
+    assert (await one.get(query)).came is Came.BYPASS
 
 
 async def test_many_in_many_processes_cost_one_query(process, origin):

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -40,6 +41,30 @@ async def test_rows_that_are_fresh_come_at_once_and_force_reads_them_anew(gatewa
     assert forced.status_code == 202
     newer = await _rows(gateway, forced.json["result_url"])
     assert newer.json["result"][0]["cached_dttm"] >= answer.json["result"][0]["cached_dttm"]
+
+
+@pytest.mark.parametrize("gateway", [{"data_ttl_s": 0, "data_stale_s": 3600}], indirect=True)
+async def test_rows_that_are_never_kept_come_for_their_ticket_and_for_nobody_later(gateway):
+    first = (await gateway.post("/api/v1/chart/data", json=BODY)).json["result_url"]
+    answer = await _rows(gateway, first)
+    assert (answer.status_code, answer.json["result"][0]["data"] != []) == (200, True)
+    again = await gateway.get(first)
+    assert again.json["result"][0]["cached_dttm"] == answer.json["result"][0]["cached_dttm"], "one query"
+    later = await gateway.post("/api/v1/chart/data", json=BODY)
+    assert later.status_code == 202
+    newer = await _rows(gateway, later.json["result_url"])
+    assert newer.json["result"][0]["cached_dttm"] > answer.json["result"][0]["cached_dttm"]
+
+
+@pytest.mark.parametrize("gateway", [{"data_ttl_s": 1, "data_stale_s": 0}], indirect=True)
+async def test_rows_that_grew_old_between_two_looks_come_for_their_ticket(gateway):
+    url = (await gateway.post("/api/v1/chart/data", json=BODY)).json["result_url"]
+    read_at = datetime.fromisoformat((await _rows(gateway, url)).json["result"][0]["cached_dttm"])
+    for _ in range(400):
+        if (datetime.now(UTC) - read_at).total_seconds() > 1.1:  # fresh no more
+            break
+        await asyncio.sleep(0.05)
+    assert (await gateway.get(url)).status_code == 200
 
 
 async def test_a_ticket_holds_for_whom_it_was_issued_to(gateway):
