@@ -30,7 +30,11 @@ class QuerySettings(BaseModel):
     sqllab_max_rows: int = Field(100_000, ge=1, description="The most rows that a query may ask for.")
     sqllab_default_limit: int = Field(1000, ge=1, description="Rows of a query that does not say how many.")
     query_connections: int = Field(
-        16, ge=1, le=1000, description="Connections of one process to one database for such queries."
+        16,
+        ge=1,
+        le=1000,
+        description="Connections of one process to one database for such queries: query_short_threads and "
+        "query_long_threads together at least; twice that where a database has a max_cost.",
     )
     sqllab_display_rows: int = Field(
         10_000, ge=1, description="Rows of one JSON answer; the results and exports hold all of them."

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 _FORM = re.compile(r"[a-z][a-z0-9+.-]*://\S*")
-_PASSWORD = re.compile(r"(?<=://)([^/@]*)@")
+_PASSWORD = re.compile(r"(?<=://)[^/]*@")
 
 
 def _results(value: str) -> str:

@@ -224,6 +224,16 @@ class Settings(QuerySettings, ResultsSettings, OperationsSettings, NetworkSettin
             )
         return self
 
+    @model_validator(mode="after")
+    def _connections(self) -> Settings:
+        threads = self.query_short_threads + self.query_long_threads
+        if threads > self.query_connections:
+            raise ValueError(
+                f"query_connections: must be {threads} at least, one for each of query_short_threads and "
+                "query_long_threads: a query that finds none fails"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.api.documents import stamp
+from shared.identity import Principal
 from shared.metadata.models import Query
 
 # Superset's words for kinds of errors, by our codes; what is not here is an error of the database.
@@ -30,7 +31,7 @@ def errors_of(code: str, reason: str, extra: dict[str, Any] | None = None) -> li
     return [{"message": reason, "error_type": kind, "level": "error", "extra": {"code": code, **(extra or {})}}]
 
 
-def query_document(query: Query) -> dict[str, Any]:
+def query_document(query: Query, principal: Principal) -> dict[str, Any]:
     """A query as Superset's front end keeps it: its `id` is the client's, `queryId` ours."""
     position = query.extra.get("position")
     return {
@@ -42,7 +43,7 @@ def query_document(query: Query) -> dict[str, Any]:
         "catalog": query.catalog,
         "schema": query.schema,
         "sql": query.sql,
-        "executedSql": query.executed_sql,
+        "executedSql": _executed(query, principal),
         "limit": query.row_limit,
         "limitingFactor": query.limiting_factor,
         "state": query.status,
@@ -70,7 +71,7 @@ def query_document(query: Query) -> dict[str, Any]:
     }
 
 
-def query_record(query: Query) -> dict[str, Any]:
+def query_record(query: Query, principal: Principal) -> dict[str, Any]:
     """A query as Superset's `/query/{id}` and `/query/` show it."""
     return {
         "id": query.id,
@@ -80,7 +81,7 @@ def query_record(query: Query) -> dict[str, Any]:
         "catalog": query.catalog,
         "schema": query.schema,
         "sql": query.sql,
-        "executed_sql": query.executed_sql,
+        "executed_sql": _executed(query, principal),
         "select_sql": None,
         "limit": query.row_limit,
         "status": query.status,
@@ -104,6 +105,11 @@ def query_record(query: Query) -> dict[str, Any]:
         "correlation_id": query.correlation_id,
         "extra": query.extra,
     }
+
+
+def _executed(query: Query, principal: Principal) -> str | None:
+    """What ran, unless the text of row-level rules is, or may be, part of it: that is for administrators."""
+    return query.executed_sql if principal.is_admin or query.ruled is False else None
 
 
 def _ms(seconds: float | None) -> float | None:

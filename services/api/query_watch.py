@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -27,7 +27,7 @@ OWN_LISTENERS = 20  # of one person in one gateway process
 BEHIND = 1000  # changes that a listener may not have read yet; older ones are dropped, the newest tell all
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Listener:
     """Whose changes are listened to; None: everybody's; "": nobody's, whatever the operator asked."""
 
@@ -58,7 +58,7 @@ class QueryWatch:
         self.is_ending = False
         self._waiting: dict[int, asyncio.Future[Query]] = {}
         self._asked_at = 0.0
-        self._listeners: set[Listener] = set()
+        self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()  # what an answer that never began had
         self._since = 0.0
         self._seen: dict[int, float] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -80,16 +80,23 @@ class QueryWatch:
         if len(self._listeners) >= self._most or own >= OWN_LISTENERS:
             raise TooManyRequests("Too many connections listen to queries already; close some.", retry_after_s=5)
 
-    @asynccontextmanager
-    async def listening(self, username: str | None) -> AsyncIterator[Listener]:
-        """Changes of queries from now on, of one person (None: of all), until the gateway ends."""
+    async def listen(self, username: str | None) -> Listener:
+        """Changes of queries from now on, of one person (None: of all), until the gateway ends.
+
+        Whoever looks at the queries after this misses none. Raises DatabaseUnavailable.
+        """
         listener = Listener(username)
         self._listeners.add(listener)
+        if not self._since:
+            now, recent = await self._blocking(self._history.changed, 0.0)
+            if not self._since:  # two who begin at once: the earlier look counts
+                self._note(now, recent)
         self._run("changes", self._look_for_changes)
-        try:
-            yield listener
-        finally:
-            self._listeners.discard(listener)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """It listens no more."""
+        self._listeners.discard(listener)
 
     def hang_up(self) -> None:
         """The gateway is about to end: whoever listens shall connect again, to another."""
@@ -131,14 +138,16 @@ class QueryWatch:
 
     async def _look_for_changes(self) -> bool:
         now, changed = await self._blocking(self._history.changed, self._since)
-        if self._since:
-            self._tell([query for query in changed if self._seen.get(query.id) != query.changed_at])
-        self._since = now
-        self._seen = {query.id: query.changed_at for query in changed}
+        self._tell([query for query in changed if self._seen.get(query.id) != query.changed_at])
+        self._note(now, changed)
         await asyncio.sleep(LISTEN_S)
         if not self._listeners:
             self._since = 0.0
         return bool(self._listeners)
+
+    def _note(self, now: float, changed: Sequence[Query]) -> None:
+        self._since = now
+        self._seen = {query.id: query.changed_at for query in changed}
 
     def _tell(self, changed: Sequence[Query]) -> None:
         for listener in self._listeners:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -15,8 +16,11 @@ from shared.metadata.models import Query
 from shared.results import open_results
 from shared.settings import Settings
 from shared.sqllab.records import Hold, Limits, Order, Queries
+from shared.sqllab.states import QueryState
+from shared.sqllab.sweeping import Sweeper
 
 POLL_S = 0.1
+LOOK_S = 0.5  # between two looks for what keeps it from beginning
 STOP_S = 20.0  # after Ctrl-C, for its worker to cancel it
 
 
@@ -40,29 +44,41 @@ def run_here(desk: Desk, order: Order) -> Query:
     keeper = Keeper(queries, lease_s=settings.query_lease_s, handoff_s=settings.query_handoff_s)
     runner = Runner(settings, desk.sessions, queries, keeper, open_results(settings))
     query = desk.make(order)
-    hold = queries.claim(query.id, keeper.owner, Limits(settings.query_rate, settings.query_lease_s))
-    if isinstance(hold, Hold):  # else somebody else has it by now, or its database is busy: whoever runs `vitrine up`
-        keeper.start()
-        running = threading.Thread(target=runner.carry_out, args=(hold,), daemon=True)
-        running.start()
-    ended = wait_for(desk, query.id)
-    keeper.stop()
-    runner.close()
-    return ended
+    limits = Limits(settings.query_rate, settings.query_lease_s)
 
+    def take() -> None:
+        """Unless it is in somebody's hand, whoever runs `vitrine up`, or its database is busy."""
+        hold = queries.claim(query.id, keeper.owner, limits)
+        if isinstance(hold, Hold):
+            threading.Thread(target=runner.carry_out, args=(hold,), daemon=True).start()
 
-def wait_for(desk: Desk, query_id: int) -> Query:
-    """The query when it has ended; on Ctrl-C it is stopped first."""
+    keeper.start()
     try:
-        return _ended(desk, query_id, None)
+        return wait_for(desk, query.id, take)
+    finally:
+        keeper.stop()
+        runner.close()
+
+
+def wait_for(desk: Desk, query_id: int, take: Callable[[], None] = lambda: None) -> Query:
+    """The query when it has ended; on Ctrl-C it is stopped first. `take`: called now and then while it is pending."""
+    try:
+        return _ended(desk, query_id, None, take)
     except KeyboardInterrupt:
         desk.queries.stop(query_id, "")
-        return _ended(desk, query_id, time.monotonic() + STOP_S)
+        return _ended(desk, query_id, time.monotonic() + STOP_S, lambda: None)
 
 
-def _ended(desk: Desk, query_id: int, until: float | None) -> Query:
+def _ended(desk: Desk, query_id: int, until: float | None, take: Callable[[], None]) -> Query:
+    sweeper, look_at = Sweeper(desk.sessions, desk.queries), 0.0
     while True:
         query = desk.queries.find(Query.id == query_id)
         if query.ended_at is not None or (until is not None and time.monotonic() > until):
             return query
+        if time.monotonic() >= look_at:
+            if desk.settings.embedded:  # there may be nobody else who ends what a dead process left
+                sweeper.end_what_lapsed()
+            if query.status == QueryState.PENDING:
+                take()
+            look_at = time.monotonic() + LOOK_S
         time.sleep(POLL_S)

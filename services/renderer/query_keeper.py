@@ -65,7 +65,7 @@ class Keeper:
         self._queries = queries
         self._lease_s = lease_s
         self._handoff_s = handoff_s
-        self._running: dict[int, Running] = {}
+        self._running: set[Running] = set()  # one query twice, where it was taken from us and then came back to us
         self._wake = threading.Condition()
         self._stopping = False
         self._beaten_at = time.monotonic()
@@ -82,7 +82,7 @@ class Keeper:
     def abandon(self, timeout_s: float) -> None:
         """Cancels all that runs, as this process ends, and waits for it to be written down."""
         with self._wake:
-            for one in self._running.values():
+            for one in self._running:
                 one.verdict = one.verdict or Verdict.SHUT_DOWN
         give_up = time.monotonic() + timeout_s
         while self._running and time.monotonic() < give_up:
@@ -95,13 +95,13 @@ class Keeper:
         with self._wake:
             if not self._running:
                 self._beaten_at = time.monotonic()  # its claim began its lease
-            self._running[hold.query.id] = running
+            self._running.add(running)
             self._wake.notify()
         try:
             yield running
         finally:
             with self._wake:
-                del self._running[hold.query.id]
+                self._running.discard(running)
 
     def _keep(self) -> None:
         while True:
@@ -110,7 +110,7 @@ class Keeper:
                     self._wake.wait()
                 if self._stopping and not self._running:
                     return
-                running = list(self._running.values())
+                running = list(self._running)
             try:
                 self._look(running)
             except DatabaseUnavailable as error:

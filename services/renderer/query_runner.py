@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
 from services.renderer.query_keeper import Keeper, Running, Verdict
+from services.renderer.query_patience import Patience
 from services.renderer.query_script import Outcome, ScriptRun, checked
 from shared import metrics
 from shared.catalog.access import find_principal
@@ -24,7 +25,7 @@ from shared.errors import (
     VitrineError,
 )
 from shared.identity import OPERATOR, Principal
-from shared.metadata.models import Query
+from shared.metadata.models import Database, Query
 from shared.results import ResultSets
 from shared.settings import Settings
 from shared.sqllab.access import find_database
@@ -34,7 +35,6 @@ from shared.sqllab.records import End, Hold, Queries
 from shared.sqllab.states import QueryState
 
 log = structlog.get_logger(__name__)
-TRY_AGAIN_S = 0.5  # between two tries to write down an end that the metadata database did not take
 
 
 class Runner:
@@ -60,7 +60,7 @@ class Runner:
         began = time.monotonic()
         with metrics.QUERIES_IN_HAND.track_inprogress(), self._keeper.keeping(hold, hand_off) as running:
             end = self._ended(running)
-            if end is None or not self._write_down(hold, end):
+            if end is None or not self._write_down(running, end):
                 if end is not None and end.results_key is not None:
                     self._forget(end.results_key)
                 log.warning("query_no_longer_ours", query_id=hold.query.id)
@@ -89,16 +89,15 @@ class Runner:
 
     def _run(self, running: Running) -> Outcome:
         query = running.hold.query
-        with self._sessions() as session:
-            principal = _principal(session, query)
-            database = find_database(session, principal, query.database_id or 0)
-            engine = self._engines.of(database)
+        patience = Patience(running, self._settings.query_lease_s)
+        principal, database = patience(lambda: self._looked_up(query))
+        engine = self._engines.of(database)
         timeout_s = max(running.ends_at - time.monotonic(), 0.001)
         schema = query.schema or ""
         with engine.connect(schema=schema, timeout_s=timeout_s) as connection:
             running.cancel = connection.cancel
-            script = checked(self._sessions, principal, query, engine, connection)
-            run = ScriptRun(running, script, self._queries, self._results, self._settings)
+            script = checked(self._sessions, principal, query, engine, connection, patience)
+            run = ScriptRun(running, script, engine, self._queries, self._results, self._settings, patience)
             if not script.writes:
                 return run.on(connection)
         try:
@@ -109,17 +108,20 @@ class Runner:
             run.forget()
             raise
 
-    def _write_down(self, hold: Hold, end: End) -> bool:
-        """Whether it is the end of the row. For as long as a lease lasts the metadata database may be away."""
-        give_up = time.monotonic() + self._settings.query_lease_s
-        while True:
-            try:
-                return self._queries.end(hold, end)
-            except DatabaseUnavailable as error:
-                if time.monotonic() > give_up:
-                    log.error("query_end_not_written", query_id=hold.query.id, state=end.state, reason=error.message)
-                    return False
-            time.sleep(TRY_AGAIN_S)
+    def _looked_up(self, query: Query) -> tuple[Principal, Database]:
+        """Whose it is and where, as that is now. Raises NotFound."""
+        with self._sessions() as session:
+            principal = _principal(session, query)
+            return principal, find_database(session, principal, query.database_id or 0)
+
+    def _write_down(self, running: Running, end: End) -> bool:
+        """Whether it is the end of the row."""
+        hold, patience = running.hold, Patience(running, self._settings.query_lease_s)
+        try:
+            return patience(lambda: self._queries.end(hold, end), at_its_end=True)
+        except DatabaseUnavailable as error:
+            log.error("query_end_not_written", query_id=hold.query.id, state=end.state, reason=error.message)
+            return False
 
     def _forget(self, key: str) -> None:
         try:

@@ -16,14 +16,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload, sessionmaker
 
 from services.renderer.query_keeper import Running
+from services.renderer.query_patience import Patience
+from shared.catalog.sql_text import Name
 from shared.engines import Connection, Cursor, Engine
 from shared.errors import NotFound, QueryCancelled, QueryFailed, Span
 from shared.identity import Principal
 from shared.metadata.models import Database, DatabaseGrant, Query
 from shared.results import ResultSets, Writer
 from shared.settings import Settings
-from shared.sqllab.access import access_to
-from shared.sqllab.contents import read_contents
+from shared.sqllab.access import Access, access_to
+from shared.sqllab.contents import Contents, read_contents
 from shared.sqllab.guard import Script, Statement, check_script
 from shared.sqllab.places import place_of
 from shared.sqllab.records import Queries
@@ -43,16 +45,16 @@ class Outcome:
 
 
 def checked(
-    sessions: sessionmaker[Session], principal: Principal, query: Query, engine: Engine, connection: Connection
+    sessions: sessionmaker[Session],
+    principal: Principal,
+    query: Query,
+    engine: Engine,
+    connection: Connection,
+    patience: Patience,
 ) -> Script:
     """What may run of it, as the roles and rules are now. Raises QueryRefused, QueryTooCostly."""
     contents = read_contents(engine.dialect, lambda sql: _asked(connection, sql))
-    with sessions() as session:
-        whole = selectinload(Database.grants).selectinload(DatabaseGrant.role)
-        database = session.scalar(select(Database).where(Database.id == query.database_id).options(whole))
-        if database is None:
-            raise NotFound("Its database is not in the catalog any more.")
-        access = access_to(session, principal, database, contents)
+    database, access = patience(lambda: _looked_up(sessions, principal, query, contents))
     script = check_script(
         query.sql,
         engine.dialect,
@@ -62,9 +64,34 @@ def checked(
         schema=query.schema,
     )
     if database.max_cost is not None:
+        late = _after_their_tables(script)
         for statement in script.statements:
-            engine.estimate(statement.sql, schema=query.schema or "")
+            if statement.costed and statement not in late:
+                engine.estimate(statement.costed, schema=query.schema or "", read_only=not script.writes)
     return script
+
+
+def _looked_up(
+    sessions: sessionmaker[Session], principal: Principal, query: Query, contents: Contents
+) -> tuple[Database, Access]:
+    with sessions() as session:
+        whole = selectinload(Database.grants).selectinload(DatabaseGrant.role)
+        database = session.scalar(select(Database).where(Database.id == query.database_id).options(whole))
+        if database is None:
+            raise NotFound("Its database is not in the catalog any more.")
+        return database, access_to(session, principal, database, contents)
+
+
+def _after_their_tables(script: Script) -> list[Statement]:
+    """Statements on a table that an earlier one of the script makes or drops: planned in its session, in their turn."""
+    changed: set[Name] = set()
+    late = []
+    for statement in script.statements:
+        if changed & (statement.reads | statement.writes):
+            late.append(statement)
+        if statement.costed != statement.sql:
+            changed |= statement.writes
+    return late
 
 
 def _asked(connection: Connection, sql: str) -> Iterator[Sequence[Any]]:
@@ -78,11 +105,21 @@ class ScriptRun:
     """One running of a checked script."""
 
     def __init__(
-        self, running: Running, script: Script, queries: Queries, results: ResultSets, settings: Settings
+        self,
+        running: Running,
+        script: Script,
+        engine: Engine,
+        queries: Queries,
+        results: ResultSets,
+        settings: Settings,
+        patience: Patience,
     ) -> None:
         self._running = running
         self._query = running.hold.query
         self._script = script
+        self._late = _after_their_tables(script)
+        self._engine = engine
+        self._patience = patience
         self._queries = queries
         self._results = results
         self._settings = settings
@@ -96,6 +133,7 @@ class ScriptRun:
             QueryState.RUNNING,
             server_id=connection.server_id or None,
             executed_sql=executed,
+            ruled=self._script.ruled,
             statements=len(self._script.statements),
         )
         *first, last = self._script.statements
@@ -109,6 +147,8 @@ class ScriptRun:
 
     def _one(self, connection: Connection, statement: Statement, *, is_last: bool = False) -> Outcome:
         try:
+            if statement.costed and statement in self._late:
+                self._engine.estimate_in(connection, statement.costed)
             cursor = connection.execute(statement.sql)
             if is_last and cursor.schema is not None:
                 return self._fetch(cursor, statement)
@@ -162,7 +202,7 @@ class ScriptRun:
     def _move(self, state: QueryState, **values: Any) -> None:
         running = self._running
         values |= {"statements_done": running.statements_done, "progress": running.progress}
-        if running.verdict is not None or not self._queries.move(running.hold, state, **values):
+        if running.verdict is not None or not self._patience(lambda: self._queries.move(running.hold, state, **values)):
             raise QueryCancelled("The query was cancelled.")
 
 

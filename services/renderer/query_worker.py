@@ -32,6 +32,7 @@ from shared.queue import QUERY_ACTORS, SQL_LONG_QUEUE, SQL_SHORT_QUEUE, BrokerPu
 from shared.results import open_results
 from shared.settings import Settings
 from shared.sqllab.care import Care
+from shared.sqllab.engines import Engines
 from shared.sqllab.records import Hold, Limits, Queries, Refusal
 
 log = structlog.get_logger(__name__)
@@ -56,7 +57,7 @@ class Querying:
         self._queries = Queries(factory)
         self._keeper = Keeper(self._queries, lease_s=settings.query_lease_s, handoff_s=settings.query_handoff_s)
         self._runner = Runner(settings, factory, self._queries, self._keeper, open_results(settings))
-        self._care = Care(settings, factory, publisher)
+        self._care = Care(Engines(settings), factory, publisher)
         self._sessions = factory
         self._in_hand: dict[int, dict[str, str]] = {}
         self._caring = threading.Thread(target=lambda: asyncio.run(self._take_care()), name="query-care", daemon=True)

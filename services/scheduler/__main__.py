@@ -30,6 +30,7 @@ from shared.queue_watch import open_watch
 from shared.requests import Requests
 from shared.settings import Settings, load
 from shared.sqllab.care import Care
+from shared.sqllab.engines import Engines
 from shared.store import open_store, pictures_in
 from shared.warmup.runs import Runs
 from shared.warmup.schedules import Schedules, read
@@ -51,7 +52,7 @@ def build(settings: Settings, publisher: QueryPublisher, broker: Broker) -> Daem
     duties: list[Duty] = [
         AtIntervals(Schedule("refresh", settings.refresh_interval_s), fires, refresh),
         WarmUpSchedules(WarmupFires(factory), runs, WarmUps(runs, publisher), file, clock),
-        LookAfterQueries(Care(settings, factory, publisher)),
+        LookAfterQueries(Care(Engines(settings), factory, publisher)),
         AtIntervals(Schedule("retention", settings.retention_interval_s), fires, prune),
     ]
     tick_s = min(settings.lease_s / 4, settings.refresh_interval_s, WARM_UP_TICK_S)

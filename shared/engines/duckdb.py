@@ -15,7 +15,7 @@ import pyarrow as pa
 from shared.catalog.sql_text import Dialect
 from shared.engines import duckdb_types as types
 from shared.engines.batches import Plan, build
-from shared.engines.port import Column, Deadline, Engine, Table, Tested
+from shared.engines.port import Column, Connection, Deadline, Engine, Table, Tested
 from shared.engines.target import Target
 from shared.errors import DatabaseUnavailable, QueryCancelled, QueryFailed, QueryTimedOut
 
@@ -60,9 +60,8 @@ class DuckdbEngine(Engine):
     def _session(self, schema: str, deadline: Deadline, *, reads_only: bool) -> DuckdbConnection:
         return DuckdbConnection(self._open(), deadline, schema or self.dialect.schema, reads_only=reads_only)
 
-    def estimate(self, sql: str, *, schema: str = "") -> float | None:
-        with self.connect(schema=schema, timeout_s=self._target.look_s) as connection:
-            rows = list(connection.execute(f"EXPLAIN (FORMAT JSON)\n{sql}").batches())
+    def estimate_in(self, connection: Connection, sql: str) -> float | None:
+        rows = list(connection.execute(f"EXPLAIN (FORMAT JSON)\n{sql}").batches())
         plans = json.loads(rows[0].column(1)[0].as_py())
         return self._target.checked_cost(sum(map(_cardinality, plans)), self.unit)
 

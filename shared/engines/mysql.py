@@ -18,7 +18,8 @@ from shared.catalog.sql_text import Dialect
 from shared.engines import mysql_types as types
 from shared.engines.batches import build
 from shared.engines.mysql_errors import failure, unavailable
-from shared.engines.port import Column, Deadline, Engine, Table, Tested
+from shared.engines.port import Column, Connection, Deadline, Engine, Table, Tested
+from shared.engines.urls import MYSQL_OPTIONS
 from shared.errors import DatabaseUnavailable, QueryCancelled, QueryFailed, QueryTimedOut
 
 CONNECT_TIMEOUT_S = 5
@@ -50,10 +51,9 @@ class MysqlEngine(Engine):
     def _session(self, schema: str, deadline: Deadline, *, reads_only: bool) -> MysqlConnection:
         return MysqlConnection(self._target.url, deadline, schema, reads_only=reads_only)
 
-    def estimate(self, sql: str, *, schema: str = "") -> float | None:
-        with self.connect(schema=schema, timeout_s=self._target.look_s) as connection:
-            batches = connection.execute(f"EXPLAIN {sql}").batches()
-            rows = [row for batch in batches for row in batch.to_pylist()]
+    def estimate_in(self, connection: Connection, sql: str) -> float | None:
+        batches = connection.execute(f"EXPLAIN {sql}").batches()
+        rows = [row for batch in batches for row in batch.to_pylist()]
         parts: dict[Any, list[float]] = {}  # the tables of one SELECT are read in nested loops
         for row in rows:
             parts.setdefault(row["id"], []).append(max(float(row.get("rows") or 1), 1))
@@ -226,7 +226,7 @@ class MysqlCursor:
 
 
 def _open(url: URL, schema: str, timeout_s: float) -> Any:
-    options = {f"ssl_{name}": url.query[f"ssl_{name}"] for name in ("ca", "cert", "key") if f"ssl_{name}" in url.query}
+    options = {name: url.query[name] for name in MYSQL_OPTIONS if name in url.query}
     try:
         return pymysql.connect(
             host=url.host or "127.0.0.1",

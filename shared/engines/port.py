@@ -128,9 +128,14 @@ class Engine(ABC):
     def _session(self, schema: str, deadline: Deadline, *, reads_only: bool) -> Session:
         """Opens one, in a transaction; `schema` "" is the usual one."""
 
+    def estimate(self, sql: str, *, schema: str = "", read_only: bool = True) -> float | None:
+        """As `estimate_in`, in a session of its own."""
+        with self.connect(schema=schema, read_only=read_only, timeout_s=self._target.look_s) as connection:
+            return self.estimate_in(connection, sql)
+
     @abstractmethod
-    def estimate(self, sql: str, *, schema: str = "") -> float | None:
-        """What the database expects a query to cost, in `unit`; None where it cannot tell.
+    def estimate_in(self, connection: Connection, sql: str) -> float | None:
+        """What the database expects a query to cost, in `unit`; None where it cannot tell. It does not run.
 
         Raises QueryTooCostly above the database's `max_cost`, QueryFailed, DatabaseUnavailable.
         """

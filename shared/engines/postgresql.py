@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 from shared.catalog.sql import Dialect
 from shared.engines import postgresql_types as types
 from shared.engines.batches import build
-from shared.engines.port import Column, Deadline, Engine, Table, Tested
+from shared.engines.port import Column, Connection, Deadline, Engine, Table, Tested
 from shared.engines.postgresql_errors import failure, unavailable
 from shared.errors import DatabaseUnavailable, QueryCancelled, QueryFailed, QueryTimedOut
 
@@ -27,7 +27,7 @@ LOCK_TIMEOUT_MS = 10_000
 IDLE_TIMEOUT_MS = 600_000  # a worker's host that vanished: the server gives its locks back
 GRACE_S = 5.0  # that the server has for its own time limit, and to obey a cancel
 LOOK_S = 0.5
-CHUNK_ROWS = 16  # which libpq holds at once, however wide they are: it takes no number of bytes
+CHUNK_ROWS = 8  # which libpq holds at once, however wide they are: it takes no number of bytes
 _SESSION = """
 SET lock_timeout = {lock}; SET idle_in_transaction_session_timeout = {idle}; SET statement_timeout = {timeout};
 SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;
@@ -61,14 +61,8 @@ class PostgresqlEngine(Engine):
     def _session(self, schema: str, deadline: Deadline, *, reads_only: bool) -> PostgresqlConnection:
         return PostgresqlConnection(_open(self._target.url), deadline, schema or self.dialect.schema, reads_only)
 
-    def estimate(self, sql: str, *, schema: str = "") -> float | None:
-        with self.connect(schema=schema, timeout_s=self._target.look_s) as connection:
-            try:
-                rows = list(connection.execute(f"EXPLAIN (FORMAT JSON) {sql}").batches())
-            except QueryFailed as error:
-                if error.span is None or error.span.start < len("EXPLAIN (FORMAT JSON) "):
-                    raise
-                return None  # what has no plan: the run itself will tell
+    def estimate_in(self, connection: Connection, sql: str) -> float | None:
+        rows = list(connection.execute(f"EXPLAIN (FORMAT JSON) {sql}").batches())
         plan = json.loads(rows[0].column(0)[0].as_py())
         return self._target.checked_cost(float(plan[0]["Plan"]["Total Cost"]), self.unit)
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from shared.catalog.sql import Dialect
 from shared.engines.batches import Plan, build
-from shared.engines.port import Column, Deadline, Engine, Table, Tested
+from shared.engines.port import Column, Connection, Deadline, Engine, Table, Tested
 from shared.engines.sqlite_types import Types
 from shared.engines.target import Target
 from shared.errors import DatabaseUnavailable, QueryCancelled, QueryFailed, QueryTimedOut, Span
@@ -51,7 +51,10 @@ class SqliteEngine(Engine):
             raise QueryFailed(f"A SQLite database has no schema {schema!r}; it has {SCHEMA}.", field="schema")
         return SqliteConnection(self._open(writes=not reads_only), deadline, writes=not reads_only)
 
-    def estimate(self, sql: str, *, schema: str = "") -> float | None:
+    def estimate(self, sql: str, *, schema: str = "", read_only: bool = True) -> float | None:
+        return None  # and no session for it
+
+    def estimate_in(self, connection: Connection, sql: str) -> float | None:
         return None
 
     def kill(self, server_id: str) -> bool:

@@ -18,6 +18,9 @@ _DIALECTS = {
     "mariadb": Dialect.MYSQL,
 }
 _FILES = ("sqlite", "duckdb")
+# What PyMySQL is told of a URL; another option would be left out in silence, also one that is there for safety.
+MYSQL_OPTIONS = ("ssl_ca", "ssl_cert", "ssl_key")
+_AS_IS = {"charset": "utf8mb4"}  # what is so anyway
 
 
 def parse_url(url: str) -> URL:
@@ -34,7 +37,19 @@ def parse_url(url: str) -> URL:
         raise InvalidInput(f"url must be one of {', '.join(_DIALECTS)}, not {name}.", field="url")
     if name in _FILES and (parsed.query or not parsed.database or ":" in parsed.database):
         raise InvalidInput(f"url of a file must be {name}:///FILE, without options.", field="url")
+    if _DIALECTS[name] is Dialect.MYSQL:
+        _check_options(parsed)
     return parsed
+
+
+def _check_options(url: URL) -> None:
+    for option, value in url.query.items():
+        if option not in MYSQL_OPTIONS and _AS_IS.get(option) != value:
+            raise InvalidInput(
+                f"url has the option {option!r}, which is not known here: there are {', '.join(MYSQL_OPTIONS)}; with "
+                "ssl_ca the connection is encrypted and the server's certificate is checked.",
+                field="url",
+            )
 
 
 def dialect_of(url: str | URL) -> Dialect:

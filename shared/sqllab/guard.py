@@ -6,7 +6,7 @@ them, and a SELECT without a limit of its own gets one. The parts are those of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,7 +19,7 @@ from shared.errors import Span
 from shared.sqllab.access import Access
 from shared.sqllab.allowed import READS, WRITES
 from shared.sqllab.limits import limited
-from shared.sqllab.statements import ROOTS, check_root, explained, shown
+from shared.sqllab.statements import ROOTS, check_root, explained, planned, shown
 
 MAX_STATEMENTS = 100
 _MAX_NAME = {Dialect.POSTGRESQL: 63, Dialect.MYSQL: 64}  # PostgreSQL cuts off the rest, and finds another table
@@ -36,6 +36,8 @@ class Statement:
     """One checked statement: `sql` is what runs; `span` is where it stands in the script, if that can be told.
 
     `limited`: it ends after one row more than the limit, which was ours: such a row says that there are more.
+    `costed`: what of it a database can plan, and runs; "": nothing. `ruled`: it reads a table under row-level rules,
+    whose text is part of `sql`.
     """
 
     sql: str
@@ -44,6 +46,8 @@ class Statement:
     writes: frozenset[Name]
     limited: bool = False
     span: Span | None = None
+    costed: str = ""
+    ruled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,10 @@ class Script:
     @property
     def writes(self) -> bool:
         return any(statement.kind is Kind.WRITE for statement in self.statements)
+
+    @property
+    def ruled(self) -> bool:
+        return any(statement.ruled for statement in self.statements)
 
 
 def check_script(
@@ -104,20 +112,23 @@ class _Checker:
         raise refuse(f"{type(tree).__name__.upper()} is not allowed", tree)
 
     def _read(self, tree: exp.Expr) -> Statement:
-        reads = self._resolve(tree)
+        span, reads = self._span(tree), self._resolve(tree)
         tree, ours = (tree, False) if self._limit is None else limited(tree, self._limit)
-        return Statement(self._written(tree), Kind.READ, reads, frozenset(), ours, self._span(tree))
+        sql = self._written(tree)
+        return Statement(sql, Kind.READ, reads, frozenset(), ours, span, costed=sql, ruled=self._is_ruled(reads))
 
     def _write(self, tree: exp.Expr) -> Statement:
         if not self._allow_dml:
             raise refuse("this database is only for reading here", tree)
-        target = check_root(tree)
+        span, target = self._span(tree), check_root(tree)
         name = self._target(target)
         reads = self._resolve(tree)
-        return Statement(self._written(tree), Kind.WRITE, reads, frozenset((name,)), span=self._span(tree))
+        sql = self._written(tree)
+        costed, ruled = planned(tree, sql, self._dialect), self._is_ruled(reads)
+        return Statement(sql, Kind.WRITE, reads, frozenset((name,)), span=span, costed=costed, ruled=ruled)
 
     def _explain(self, tree: exp.Command | exp.Describe) -> Statement:
-        prefix, inner = explained(tree, self._dialect)
+        span, (prefix, inner) = self._span(tree), explained(tree, self._dialect)
         reads = self._resolve(inner)
         ruled = [name for name in reads if self._access.is_ruled(name)]
         if ruled and not isinstance(inner, exp.Table):
@@ -127,7 +138,11 @@ class _Checker:
             sql = named(next(iter(reads))).sql(self._dialect.value)
         else:
             sql = self._written(inner)
-        return Statement(f"{prefix} {sql}", Kind.OTHER, reads, frozenset(), span=self._span(tree))
+        costed = sql if "ANALYZE" in prefix else ""  # which runs it
+        return Statement(f"{prefix} {sql}", Kind.OTHER, reads, frozenset(), span=span, costed=costed)
+
+    def _is_ruled(self, reads: Iterable[Name]) -> bool:
+        return any(self._access.is_ruled(name) for name in reads)
 
     def _resolve(self, tree: exp.Expr) -> frozenset[Name]:
         allowed = WRITES if isinstance(tree, ROOTS) else READS

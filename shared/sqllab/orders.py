@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from shared.catalog.sql_text import MAX_SQL_CHARACTERS
 from shared.errors import Forbidden, InvalidInput
 from shared.identity import Principal
 from shared.metadata.models import Database
@@ -14,8 +15,6 @@ from shared.queue import SQL_LONG_QUEUE, SQL_SHORT_QUEUE
 from shared.settings import Settings
 from shared.sqllab.access import find_database
 from shared.sqllab.records import Order
-
-MAX_SQL_CHARACTERS = 500_000
 
 
 @dataclass(frozen=True, slots=True)

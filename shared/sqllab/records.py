@@ -166,8 +166,11 @@ class Queries:
             return Hold(query, owner, taken, query.deadline_at - now)
 
     def move(self, hold: Hold, state: QueryState, **values: Any) -> bool:
-        """To a state that is no end; False when it is no longer ours: somebody else has ended it."""
-        return self._set(_held_by(hold), state, values)
+        """To a state that is no end; False when it is no longer ours: somebody else has ended it.
+
+        It may be there already: the answer to an earlier try of ours was lost.
+        """
+        return self._set(_held_by(hold), state, values, again=True)
 
     def note(self, hold: Hold, **values: Any) -> None:
         """Progress, without a change of state."""
@@ -176,8 +179,12 @@ class Queries:
             session.execute(update(Query).where(mine).values(**values, changed_at=database_now(session)))
 
     def end(self, hold: Hold, end: End) -> bool:
-        """To its end; False when it has one already."""
-        return self._set(_held_by(hold), end.state, _ended(end))
+        """To its end; False when it has another one already, that somebody else gave it."""
+        if self._set(_held_by(hold), end.state, _ended(end)):
+            return True
+        same = (Query.status == end.state.value) & (Query.results_key.is_not_distinct_from(end.results_key))
+        with self._sessions() as session:  # the answer to an earlier try of ours was lost
+            return session.scalar(select(Query.id).where(_held_by(hold), same)) is not None
 
     def end_lapsed(self, query: Query, end: End) -> bool:
         """Of one whose holder let the lease lapse, or that nobody holds; False when it went on meanwhile.
@@ -220,13 +227,15 @@ class Queries:
             session.execute(update(Query).where(pending).values(**values, changed_at=now, ended_at=now))
         return self.find(Query.id == query_id)
 
-    def _set(self, mine: ColumnElement[bool], state: QueryState, values: Mapping[str, Any]) -> bool:
+    def _set(
+        self, mine: ColumnElement[bool], state: QueryState, values: Mapping[str, Any], *, again: bool = False
+    ) -> bool:
         with writing(self._sessions) as session:
             now = database_now(session)
             stamped = {**values, "status": state.value, "changed_at": now}
             if state in ENDS:
                 stamped["ended_at"] = now
-            ready = mine & Query.status.in_(before(state))
+            ready = mine & Query.status.in_([*before(state), *([state.value] if again else [])])
             done = session.execute(update(Query).where(ready).values(stamped).returning(Query.id)).first()
             return done is not None
 
@@ -237,7 +246,8 @@ def _held_by(hold: Hold) -> ColumnElement[bool]:
 
 def _refusal(session: Session, query: Query, now: float, most: int | None, rate: int) -> Refusal | None:
     """`most`: queries at once in one database, in the whole fleet; None: any number."""
-    here = (Query.database_id == query.database_id) & Query.status.in_(HELD_WORDS)
+    live = Query.status.in_(HELD_WORDS) & (Query.lease_until >= now)  # a dead worker's are only not swept yet
+    here = (Query.database_id == query.database_id) & live
     if most is not None and (session.scalar(select(func.count()).where(here)) or 0) >= most:
         return Refusal.BUSY
     begun = (Query.started_at > now - RATE_WINDOW_S) & (Query.changed_at > now - RATE_WINDOW_S)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from shared.catalog.sql_text import Dialect, parse, refuse
+from shared.catalog.sql_text import Dialect, generate, parse, refuse
 from shared.sqllab.access import Access
 
 ROOTS = (exp.Insert, exp.Update, exp.Delete, exp.Create, exp.Drop)
@@ -41,6 +41,16 @@ def check_root(tree: exp.Expr) -> exp.Table:
         if not isinstance(default.this, exp.Literal | exp.Null | exp.Boolean):
             raise refuse("a default must be a value", default)
     return target
+
+
+def planned(tree: exp.Expr, sql: str, dialect: Dialect) -> str:
+    """What of a checked write a database can plan: all of it, the SELECT of a CREATE TABLE … AS, or "" for nothing."""
+    if isinstance(tree, exp.Drop):
+        return ""
+    if isinstance(tree, exp.Create):
+        select = tree.expression
+        return generate(select, dialect) if isinstance(select, exp.Expr) else ""
+    return sql
 
 
 def explained(tree: exp.Command | exp.Describe, dialect: Dialect) -> tuple[str, exp.Expr]:

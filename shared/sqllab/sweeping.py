@@ -5,7 +5,7 @@ Every query worker sweeps, and so does the scheduler's leader: any number may, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 from sqlalchemy import ColumnElement, case, or_, select, update
@@ -63,11 +63,15 @@ class Sweeper:
                 select(Query).where(pending, or_(never, again)).order_by(Query.id).limit(BATCH)
             ).all()
 
-    def left_running(self) -> Sequence[Query]:
-        """Queries that have ended, but whose session in the database may go on: their worker could not end it."""
+    def left_running(self, *, but: Collection[int] = ()) -> Sequence[Query]:
+        """Queries that have ended, but whose session in the database may go on: their worker could not end it.
+
+        `but`: databases whose queries are not looked for.
+        """
         with self._sessions() as session:
             left = Query.status.in_(END_WORDS) & Query.server_id.is_not(None)
-            return session.scalars(select(Query).where(left).order_by(Query.id).limit(BATCH)).all()
+            elsewhere = or_(Query.database_id.is_(None), Query.database_id.not_in(but))
+            return session.scalars(select(Query).where(left, elsewhere).order_by(Query.id).limit(BATCH)).all()
 
     def is_old(self, query: Query) -> bool:
         """Whether it ended so long ago that its session must have come to an end by itself."""

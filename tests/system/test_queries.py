@@ -69,8 +69,28 @@ def test_a_query_is_answered_with_its_rows_as_superset_does(sql_stack: Stack) ->
 
 
 def test_row_level_rules_hold(sql_stack: Stack) -> None:
-    rows = analyst(sql_stack, "nora").execute("SELECT DISTINCT region FROM sales").json()["data"]
-    assert rows == [{"region": "North"}]
+    answer = analyst(sql_stack, "nora").execute("SELECT DISTINCT region FROM sales").json()
+    assert answer["data"] == [{"region": "North"}]
+
+
+def test_the_text_of_rules_is_for_administrators(sql_stack: Stack) -> None:
+    nora, ada = analyst(sql_stack, "nora"), analyst(sql_stack, "ada")
+    query = nora.execute("SELECT region FROM sales").json()["query"]
+    assert (query["executedSql"], nora.look(query["id"])["executed_sql"]) == (None, None)
+    assert "North" in ada.look(query["id"])["executed_sql"]
+    assert "LIMIT" in nora.execute("SELECT 1 AS one").json()["query"]["executedSql"]
+
+
+def test_wide_rows_come_in_several_answers(sql_stack: Stack) -> None:
+    ada = analyst(sql_stack, "ada", "big")
+    query = ada.execute("SELECT i, repeat('x', 1000000) AS text FROM generate_series(1, 60) AS i").json()["query"]
+    seen: list[int] = []
+    while len(seen) < 60:
+        page = ada.results(query["resultsKey"], rows=1000, offset=len(seen)).json()
+        assert 0 < len(page["data"]) < 30
+        assert page["displayLimitReached"] is (len(seen) + len(page["data"]) < 60)
+        seen += [row["i"] for row in page["data"]]
+    assert seen == list(range(1, 61))
 
 
 def test_a_query_in_the_background_is_202_and_its_rows_come_by_their_key(sql_stack: Stack) -> None:

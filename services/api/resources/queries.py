@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, false, true
 from services.api.authentication import identity_of, principal_of
 from services.api.inputs import page_of, read_object, read_rison, read_string
 from services.api.query_documents import query_document, query_record
+from services.api.query_watch import Listener
 from services.api.services import Services
 from services.api.view_states import refuse_unknown
 from shared.catalog.access import NAME as NATIVE
@@ -50,8 +51,9 @@ class OneQuery:
 
     async def on_get(self, req: Request, resp: Response, query_id: str) -> None:
         find = self._services.querying.queries.find
-        query = await self._services.blocking(find, by_id(query_id), own(principal_of(req)))
-        resp.media = {"id": query.id, "result": query_record(query)}
+        principal = principal_of(req)
+        query = await self._services.blocking(find, by_id(query_id), own(principal))
+        resp.media = {"id": query.id, "result": query_record(query, principal)}
         resp.set_header("Cache-Control", NO_STORE)
 
 
@@ -65,10 +67,12 @@ class History:
         plain = {name: req.get_param(name) for name in ("page", "page_size") if req.has_param(name)}
         asked = read_rison(req) or plain
         page, size = page_of(asked)
-        where = [own(principal_of(req)), *_filters(asked.get("filters"))]
+        principal = principal_of(req)
+        where = [own(principal), *_filters(asked.get("filters"))]
         history = self._services.querying.history
         count, rows = await self._services.blocking(history.page, where, offset=page * size, limit=size)
-        resp.media = {"count": count, "ids": [row.id for row in rows], "result": [query_record(row) for row in rows]}
+        records = [query_record(row, principal) for row in rows]
+        resp.media = {"count": count, "ids": [row.id for row in rows], "result": records}
         resp.set_header("Cache-Control", NO_STORE)
 
 
@@ -82,9 +86,9 @@ class UpdatedSince:
         since = read_rison(req).get("last_updated_ms")
         if isinstance(since, bool) or not isinstance(since, int | float):
             raise InvalidInput("q must say (last_updated_ms:…), milliseconds since the epoch.", field="last_updated_ms")
-        history = self._services.querying.history
-        rows = await self._services.blocking(history.since, [own(principal_of(req))], since / 1000)
-        resp.media = {"result": [query_document(row) for row in rows]}
+        principal, history = principal_of(req), self._services.querying.history
+        rows = await self._services.blocking(history.since, [own(principal)], since / 1000)
+        resp.media = {"result": [query_document(row, principal) for row in rows]}
         resp.set_header("Cache-Control", NO_STORE)
 
 
@@ -124,23 +128,29 @@ class QueryEvents:
         last = req.get_header("Last-Event-ID") or ""
         since = int(last) / 1000 if last.isascii() and last.isdecimal() and len(last) <= MAX_ID_DIGITS else None
         where = [own(principal), *([Query.ended_at.is_(None)] if since is None else [])]
-        history = self._services.querying.history
+        history, until = self._services.querying.history, identity_of(req).expires_at
+        listener = await watch.listen(whose)  # before the look: between the two no change is lost
         first = await self._services.blocking(history.since, where, since or 0.0)
-        resp.sse = self._events(whose, first, identity_of(req).expires_at)
+        resp.sse = self._events(principal, listener, first, until)
         resp.set_header("Cache-Control", NO_STORE)
         resp.set_header("X-Accel-Buffering", "no")  # nginx would keep events until they fill a buffer
 
-    async def _events(self, whose: str | None, first: Sequence[Query], until: float) -> AsyncIterator[SSEvent | None]:
+    async def _events(
+        self, principal: Principal, listener: Listener, first: Sequence[Query], until: float
+    ) -> AsyncIterator[SSEvent | None]:
         watch = self._services.querying.watch
-        async with watch.listening(whose) as listener:
+        news = first
+        try:
             yield SSEvent(comment="listening", retry=RECONNECT_MS)
-            news = first
             while not watch.is_ending and time.time() < until:
                 for query in news:
-                    yield SSEvent(event="query", json=query_document(query), event_id=str(int(query.changed_at * 1000)))
+                    document, number = query_document(query, principal), int(query.changed_at * 1000)
+                    yield SSEvent(event="query", json=document, event_id=str(number))
                 news = await listener.next(PING_S)
                 if not news:
                     yield None  # a ping
+        finally:
+            watch.leave(listener)
 
 
 def _filters(filters: Any) -> list[ColumnElement[bool]]:

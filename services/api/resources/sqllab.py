@@ -88,14 +88,15 @@ class Execute:
         resp.set_header("Cache-Control", NO_STORE)
         if wish.run_async:
             resp.status = 202
-            resp.media = {"query": query_document(query)}
+            resp.media = {"query": query_document(query, principal)}
             return
         ended = await querying.watch.ended(query.id, order.timeout_s + SPARE_S)
         if ended is None:  # its worker died: the sweeper ends it, but nobody waits for that here
             await self._services.blocking(querying.queries.stop, query.id, principal.username)
             raise QueryTimedOut(f"The query did not end within {order.timeout_s:g} seconds; it is being stopped.")
-        _raise_failure(ended)
-        resp.media = await querying.reading(_answer, self._services, ended, self._services.settings.sqllab_display_rows)
+        _raise_failure(ended, principal)
+        most = self._services.settings.sqllab_display_rows
+        resp.media = await querying.reading(_answer, self._services, principal, ended, most)
 
     def _order(self, principal: Principal, database_id: int, wish: Wish) -> Order:
         with self._services.sessions() as session:
@@ -114,9 +115,9 @@ class Results:
         if not isinstance(key, str) or not key:
             raise InvalidInput("q must say (key:…), the resultsKey of a query.", field="key")
         rows, offset = _whole(asked, "rows", most), _whole(asked, "offset", 0)
-        query = await _find(self._services, principal_of(req), Query.results_key == key)
-        reading = self._services.querying.reading
-        resp.media = await reading(_answer, self._services, query, min(rows, most), offset)
+        principal, reading = principal_of(req), self._services.querying.reading
+        query = await _find(self._services, principal, Query.results_key == key)
+        resp.media = await reading(_answer, self._services, principal, query, min(rows, most), offset)
         resp.set_header("Cache-Control", NO_STORE)
 
 
@@ -130,9 +131,10 @@ class Export:
         name = req.get_param("format") or "csv"
         if name not in FORMATS:
             raise InvalidInput(f"format must be one of {', '.join(FORMATS)}.", field="format")
-        query = await _find(self._services, principal_of(req), Query.client_id == client_id)
+        principal = principal_of(req)
+        query = await _find(self._services, principal, Query.client_id == client_id)
         if query.results_key is None:
-            _raise_failure(query)
+            _raise_failure(query, principal)
             raise NotFound("This query has no rows" + ("." if query.ended_at else " yet."))
         media_type, write = FORMATS[name]
         reading, results = self._services.querying.reading, self._services.querying.results
@@ -167,18 +169,18 @@ def _check_access(services: Services, principal: Principal, query: Query) -> Non
         find_database(session, principal, query.database_id or 0)
 
 
-def _raise_failure(query: Query) -> None:
+def _raise_failure(query: Query, principal: Principal) -> None:
     """What the query ended with, if not well: told also as Superset's front end reads it."""
     error = failure_of(query)
     if error is not None:
-        document = query_document(query)
+        document = query_document(query, principal)
         error.more = {"errors": document["extra"]["errors"], "query": document}
         if "position" in query.extra:
             error.more["position"] = query.extra["position"]
         raise error
 
 
-def _answer(services: Services, query: Query, rows: int, offset: int = 0) -> dict[str, Any]:
+def _answer(services: Services, principal: Principal, query: Query, rows: int, offset: int = 0) -> dict[str, Any]:
     """Superset's payload of a query that succeeded."""
     data: list[dict[str, Any]] = []
     columns: list[dict[str, Any]] = []
@@ -193,7 +195,7 @@ def _answer(services: Services, query: Query, rows: int, offset: int = 0) -> dic
         "selected_columns": columns,
         "expanded_columns": [],
         "displayLimitReached": offset + len(data) < (query.rows or 0),
-        "query": query_document(query),
+        "query": query_document(query, principal),
     }
 
 

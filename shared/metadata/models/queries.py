@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Double, ForeignKey, Index, String, Text
+from sqlalchemy import Double, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.metadata.models.base import Base, BigId
+
+_RUNNING = text("server_id IS NOT NULL")
 
 
 class Query(Base):
@@ -17,6 +19,8 @@ class Query(Base):
     __table_args__ = (
         Index(None, "username", "created_at"),
         Index(None, "status", "lease_until"),
+        # Of those whose session may be left running; most have none.
+        Index("ix_queries_left_running", "id", postgresql_where=_RUNNING, sqlite_where=_RUNNING),
         {"sqlite_autoincrement": True},  # an id is never used again: messages carry it
     )
 
@@ -44,6 +48,7 @@ class Query(Base):
     statements: Mapped[int] = mapped_column(default=0)
     statements_done: Mapped[int] = mapped_column(default=0)
     executed_sql: Mapped[str | None] = mapped_column(Text)
+    ruled: Mapped[bool | None]  # whether executed_sql holds row-level rules, which are for administrators
     results_key: Mapped[str | None] = mapped_column(String(64), index=True)  # only once its rows were read back
     extra: Mapped[dict[str, Any]] = mapped_column(default=dict)  # columns, bytes, truncated; position of an error
 
@@ -53,7 +58,7 @@ class Query(Base):
     server_id: Mapped[str | None] = mapped_column(String(200))  # its session in the database, while that may be running
     stop_asked_by: Mapped[str | None] = mapped_column(String(150))
 
-    created_at: Mapped[float] = mapped_column(Double)
+    created_at: Mapped[float] = mapped_column(Double, index=True)
     changed_at: Mapped[float] = mapped_column(Double, index=True)
     deadline_at: Mapped[float] = mapped_column(Double)
     published_at: Mapped[float | None] = mapped_column(Double)  # None: in no queue yet

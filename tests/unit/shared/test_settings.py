@@ -39,6 +39,7 @@ def test_defaults_are_those_of_the_embedded_installation() -> None:
         ("VITRINE_BASE_URL", "ftp://x", "VITRINE_BASE_URL: must begin with http"),
         ("VITRINE_THUMBNAIL_EXECUTORS", "BOSS", "VITRINE_THUMBNAIL_EXECUTORS: 'BOSS' is no executor; allowed"),
         ("VITRINE_RENDER_DEADLINE_S", "400", "VITRINE_RENDER_DEADLINE_S: must be shorter"),
+        ("VITRINE_QUERY_LONG_THREADS", "15", "VITRINE_QUERY_CONNECTIONS: must be 17 at least"),
         ("VITRINE_LOG_LEVEL", "loud", "VITRINE_LOG_LEVEL"),
         ("VITRINE_WORKER", "2", "VITRINE_WORKER is no setting"),
         ("VITRINE_QUEUE_TYPE", "stream", "VITRINE_QUEUE_TYPE: .*'classic' or 'quorum'"),

@@ -6,7 +6,7 @@ import itertools
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ import pytest
 
 from services.renderer.query_keeper import Keeper
 from services.renderer.query_runner import Runner
+from shared.errors import DatabaseUnavailable
 from shared.metadata.engine import open_metadata, sessions, upgrade
 from shared.metadata.models import Database, DatabaseGrant, Dataset, Query, Role, RowLevelRule, User
 from shared.results import open_results
 from shared.settings import Settings
-from shared.sqllab.records import Hold, Limits, Order, Queries
+from shared.sqllab.records import End, Hold, Limits, Order, Queries
+from shared.sqllab.states import QueryState
 from tests.harness.polling import wait_until
 
 _numbers = itertools.count(1)
@@ -215,6 +217,70 @@ def test_a_worker_that_is_shut_down_says_so(bench: Bench) -> None:
     bench.keeper.abandon(20)
     thread.join(30)
     assert (bench.look(hold).status, bench.look(hold).code) == ("failed", "worker_lost")
+
+
+class BadQueries(Queries):
+    """Away at the first try of each change; of every second one the change is written and only its answer lost."""
+
+    def __init__(self, factory: Any) -> None:
+        super().__init__(factory)
+        self.tries: list[str] = []
+
+    def move(self, hold: Hold, state: QueryState, **values: Any) -> bool:
+        return self._badly(state, lambda: super(BadQueries, self).move(hold, state, **values))
+
+    def end(self, hold: Hold, end: End) -> bool:
+        return self._badly(end.state, lambda: super(BadQueries, self).end(hold, end))
+
+    def _badly(self, state: QueryState, write: Callable[[], bool]) -> bool:
+        self.tries.append(state.value)
+        if self.tries.count(state.value) > 1:
+            return write()
+        if len(self.tries) % 4 == 3:
+            write()
+        raise DatabaseUnavailable("The metadata database does not answer.")
+
+
+def test_a_metadata_database_that_is_away_for_a_moment_ends_nothing(bench: Bench) -> None:
+    queries = BadQueries(bench.factory)
+    runner = Runner(bench.settings, bench.factory, queries, bench.keeper, bench.results)
+    hold = bench.hold("SELECT region, amount FROM sales ORDER BY amount")
+    runner.carry_out(hold)
+    query = bench.look(hold)
+    assert queries.tries == ["running", "running", "fetching", "fetching", "success", "success"]
+    assert (query.status, bench.rows(query)) == ("success", ROWS), query.reason
+
+
+def test_an_end_whose_answer_was_lost_keeps_its_rows(bench: Bench) -> None:
+    hold = bench.hold("SELECT region, amount FROM sales ORDER BY amount")
+    bench.runner.carry_out(hold)
+    query = bench.look(hold)
+    assert bench.queries.end(hold, End(QueryState.SUCCESS, rows=3, results_key=query.results_key))
+    assert not bench.queries.end(hold, End(QueryState.SUCCESS, rows=3, results_key="another"))
+
+
+def test_a_limit_of_cost_holds_for_all_that_runs_and_only_for_that(bench: Bench) -> None:
+    if bench.kind == "sqlite":  # which has no estimate
+        return
+    with bench.factory.begin() as session:
+        session.query(Database).update({"max_cost": 1000.0})
+    dear = "SELECT count(*) FROM generate_series(1, 1000000) AS a, generate_series(1, 1000000) AS b"
+    made = "CREATE TABLE mine AS SELECT amount FROM sales"
+    for sql in (
+        dear,
+        f"EXPLAIN ANALYZE {dear}",
+        f"CREATE TABLE mine AS {dear}",
+        f"{made}; SELECT 1 FROM mine, ({dear}) x",
+    ):
+        assert bench.run(sql).code == "query_too_costly", sql
+    for sql in (f"EXPLAIN {dear}", f"{made}; SELECT amount FROM mine; DROP TABLE mine", "CREATE TABLE empty (a int)"):
+        query = bench.run(sql)
+        assert query.status == "success", (sql, query.reason)
+
+
+def test_it_is_noted_whether_rules_are_part_of_what_ran(bench: Bench) -> None:
+    assert bench.run("SELECT region FROM sales", username="nora").ruled is True
+    assert bench.run("SELECT region FROM sales").ruled is False
 
 
 def test_somebody_who_may_not_query_the_database_fails_like_no_database(bench: Bench) -> None:

@@ -1,8 +1,11 @@
 """What every engine does alike, on each of the real databases."""
 
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +17,12 @@ from shared.errors import (
     QueryCancelled,
     QueryFailed,
     QueryTimedOut,
+    QueryTooCostly,
     VitrineError,
 )
 from tests.harness.polling import wait_until
+
+ROOT = Path(__file__).parents[4]
 
 
 def run(engine, sql, **options):
@@ -157,6 +163,63 @@ def test_connections_of_one_process_are_bounded(sample):
     engine._slots = Slots("other", 1, wait_s=0.1)
     with engine.connect(), pytest.raises(DatabaseUnavailable, match="in use"), engine.connect():
         pass
+
+
+def test_what_a_query_would_cost_is_told_before_it_runs(sample):
+    if not sample.engine.unit:
+        assert sample.engine.estimate(sample.many) is None
+        return
+    engine = sample.open(allow_dml=True, max_cost=100)
+    assert 0 < engine.estimate("SELECT amount FROM sales") <= 100
+    assert engine.estimate("UPDATE sales SET amount = 0", read_only=False) is not None
+    with pytest.raises(QueryTooCostly, match=engine.unit):
+        engine.estimate(sample.many)
+    assert {row["amount"] for row in sample.rows("SELECT amount FROM sales")} == {10, 20, 30}, "it did not run"
+
+
+def test_what_a_table_of_the_same_session_costs_is_told_there(sample):
+    engine = sample.open(allow_dml=True, max_cost=10**9)
+    with engine.connect(read_only=False) as connection:
+        connection.execute("CREATE TABLE mine AS SELECT amount FROM sales").close()
+        estimate = engine.estimate_in(connection, "SELECT amount FROM mine")
+        assert (estimate is None) == (not engine.unit)
+        (batch,) = connection.execute("SELECT amount FROM mine").batches()
+        assert batch.num_rows == 3
+
+
+WIDE = {  # 400 MB in rows of 4 MB; DuckDB itself makes 2,048 rows at once, and has a limit for them
+    "sqlite": "WITH RECURSIVE a(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a WHERE x < 100) "
+    "SELECT printf('%4000000d', x) AS text FROM a",
+    "postgresql": "SELECT repeat('x', 4000000) AS text FROM generate_series(1, 100)",
+    "mariadb": "SELECT repeat('x', 4000000) AS text FROM seq_1_to_100",
+}
+READ = """
+import resource, sys
+from pathlib import Path
+from shared.engines import open_engine
+from shared.metadata.models import Database
+from tests.samples.catalog import make_settings
+
+url, folder, sql = sys.argv[1:]
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+with open_engine(Database(name="wide", url=url), make_settings(Path(folder))).connect() as connection:
+    list(connection.execute("SELECT 1 AS one").batches())
+    before = peak()
+    print(sum(batch.num_rows for batch in connection.execute(sql).batches()), peak() - before)
+"""
+
+
+def test_wide_rows_are_in_memory_a_few_at_a_time(sample):
+    sql = WIDE.get(sample.engine.dialect.name.lower().replace("mysql", "mariadb"))
+    if sql is None:
+        return
+    command = [sys.executable, "-c", READ, sample.url, str(sample.folder), sql]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    rows, mib = map(int, done.stdout.split()[-2:])
+    assert rows == 100
+    assert mib < 220, f"{mib} MiB for rows of 4 MB"
 
 
 def test_schemas_tables_and_columns_are_listed(sample):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,18 +76,18 @@ async def test_who_waits_too_long_is_told_nothing(desk: Desk) -> None:
 
 async def test_changes_are_told_once_each_to_their_owner_and_to_the_admin(desk: Desk) -> None:
     old = desk.ask("old")
-    async with desk.watch.listening("ada") as ada, desk.watch.listening(None) as admin:
-        await ada.next(0.5)
-        seen: dict[str, list[tuple[str, str]]] = {"ada": [], "admin": []}
-        queries = [desk.ask("mine"), desk.ask("hers", "nora")]
-        for query in queries:
-            await asyncio.to_thread(desk.end, query)
-        while len(seen["admin"]) < 2 or not seen["ada"]:
-            seen["ada"] += [(one.client_id, one.status) for one in await ada.next(0.5)]
-            seen["admin"] += [(one.client_id, one.status) for one in await admin.next(0.5)]
-        await asyncio.to_thread(desk.end, old)
-        while ("old", "success") not in seen["ada"]:
-            seen["ada"] += [(one.client_id, one.status) for one in await ada.next(0.5)]
+    ada, admin = await desk.watch.listen("ada"), await desk.watch.listen(None)
+    await ada.next(0.5)
+    seen: dict[str, list[tuple[str, str]]] = {"ada": [], "admin": []}
+    queries = [desk.ask("mine"), desk.ask("hers", "nora")]
+    for query in queries:
+        await asyncio.to_thread(desk.end, query)
+    while len(seen["admin"]) < 2 or not seen["ada"]:
+        seen["ada"] += [(one.client_id, one.status) for one in await ada.next(0.5)]
+        seen["admin"] += [(one.client_id, one.status) for one in await admin.next(0.5)]
+    await asyncio.to_thread(desk.end, old)
+    while ("old", "success") not in seen["ada"]:
+        seen["ada"] += [(one.client_id, one.status) for one in await ada.next(0.5)]
     assert seen["ada"].count(("mine", "success")) == 1
     assert {client_id for client_id, _ in seen["ada"]} == {"mine", "old"}
     assert {client_id for client_id, _ in seen["admin"]} == {"mine", "hers"}
@@ -101,9 +100,30 @@ def test_nobody_hears_of_what_the_operator_asked(desk: Desk) -> None:
     assert heard == {None: [True, True], "": [False, False], "nora": [False, True]}
 
 
+async def test_a_change_right_after_one_began_to_listen_is_told(desk: Desk) -> None:
+    query = desk.ask("mine")
+    listener = await desk.watch.listen("ada")
+    desk.end(query)  # before the first look behind it
+    told: list[Query] = []
+    for _ in range(20):
+        told += await listener.next(0.25)
+        if told:
+            break
+    assert [(one.client_id, one.status) for one in told] == [("mine", "success")]
+    await desk.watch.close()
+
+
+async def test_one_that_nobody_has_any_more_takes_no_room(desk: Desk) -> None:
+    for _ in range(OWN_LISTENERS + 1):
+        desk.watch.check_room("ada")
+        await desk.watch.listen("ada")  # its answer never began
+    await desk.watch.close()
+
+
 async def test_nobody_looks_while_nobody_listens(desk: Desk) -> None:
-    async with desk.watch.listening("ada") as listener:
-        await listener.next(0.1)
+    listener = await desk.watch.listen("ada")
+    await listener.next(0.1)
+    desk.watch.leave(listener)
     for _ in range(100):
         if all(task.done() for task in desk.watch.tasks):
             break
@@ -112,11 +132,13 @@ async def test_nobody_looks_while_nobody_listens(desk: Desk) -> None:
 
 
 async def test_a_person_has_so_many_listeners(desk: Desk) -> None:
-    async with contextlib.AsyncExitStack() as stack:
-        for _ in range(OWN_LISTENERS):
-            desk.watch.check_room("ada")
-            await stack.enter_async_context(desk.watch.listening("ada"))
-        with pytest.raises(TooManyRequests):
-            desk.watch.check_room("ada")
-        desk.watch.check_room("nora")
+    listeners = []
+    for _ in range(OWN_LISTENERS):
+        desk.watch.check_room("ada")
+        listeners.append(await desk.watch.listen("ada"))
+    with pytest.raises(TooManyRequests):
+        desk.watch.check_room("ada")
+    desk.watch.check_room("nora")
+    desk.watch.leave(listeners.pop())
+    desk.watch.check_room("ada")
     await desk.watch.close()

@@ -397,6 +397,36 @@ def test_a_view_over_a_table_under_a_rule_is_refused():
             check(sql, access=access)
 
 
+def test_the_place_of_a_statement_is_that_in_the_script_also_under_rules():
+    sql = "select 1;\nselect   a from sales"
+    *_, last = check(sql).statements
+    assert sql[last.span.start : last.span.end] == "a from sales"
+
+
+def test_whether_rules_are_part_of_what_runs_is_told():
+    assert check("select a from sales; select 1").ruled
+    assert check("insert into weather select a, a from sales").ruled
+    assert not check("select a from weather").ruled
+
+
+@pytest.mark.parametrize(
+    ("sql", "dialect", "costed"),
+    [
+        ("explain analyze select a from weather", POSTGRESQL, "SELECT"),
+        ("explain select a from weather", POSTGRESQL, ""),
+        ("describe weather", MYSQL, ""),
+        ("create table mine as select a from weather", DUCKDB, "SELECT"),
+        ("create table mine (a integer)", DUCKDB, ""),
+        ("drop table weather", POSTGRESQL, ""),
+        ("insert into weather select * from weather", POSTGRESQL, "INSERT"),
+        ("select a from weather", SQLITE, "SELECT"),
+    ],
+)
+def test_what_a_database_can_plan_and_runs_is_told(sql, dialect, costed):
+    (statement,) = check(sql, dialect).statements
+    assert statement.costed.partition(" ")[0] == costed
+
+
 def test_a_name_that_the_database_would_cut_off_is_refused():
     with pytest.raises(QueryRefused, match="longer than 63 bytes"):
         check(f"select * from {'s' * 64}", POSTGRESQL)
