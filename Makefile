@@ -73,11 +73,11 @@ bench: install ## benchmarks against named peers, into docs/benchmarks.md
 
 compose-up: ## Vitrine in containers, at http://127.0.0.1:8080 (DEMO=1: with a catalog of real data)
 	@deploy/secrets.sh
-	@docker compose -f deploy/compose.yml up -d --build --wait
-	@$(if $(filter 1,$(DEMO)),docker compose -f deploy/compose.yml --profile demo run --rm --build demo)
+	@cd deploy && docker compose up -d --build --wait
+	@$(if $(filter 1,$(DEMO)),cd deploy && docker compose --profile demo run --rm --build demo)
 
 compose-down: ## end it; its data stay (ARGS=--volumes: they go too)
-	@docker compose -f deploy/compose.yml --profile '*' down $(ARGS)
+	@cd deploy && docker compose --profile '*' down $(ARGS)
 
 image-sizes: ## of the images that compose-up built
 	@docker image ls --format '{{.Repository}} {{.Size}}' | sed -n 's/^vitrine-\([a-z]* \)/\1/p' | sort

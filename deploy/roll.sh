@@ -8,7 +8,7 @@
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 
-compose() { docker compose -f "$here/compose.yml" "$@"; }
+compose() { (cd "$here" && docker compose "$@"); } # which finds compose.override.yml as well
 
 roll() {
     local service=$1 old id

@@ -5,6 +5,7 @@ Each section names the service that counts; docs/reference/metrics.md is made of
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
@@ -29,7 +30,7 @@ PICTURE_READS: Final = Counter(
 
 DEPENDENCY_UP: Final = Gauge(
     "vitrine_dependency_up",
-    "1 when a dependency of the gateway (store, database, broker) answered when /readyz was asked last.",
+    "1 when a dependency of the gateway (store, database, broker) answered at the last look, every 15 s.",
     ["dependency"],
     multiprocess_mode="livemostrecent",
 )
@@ -55,8 +56,18 @@ PUBLISH_FAILURES: Final = Counter(
     "vitrine_publish_failures_total", "Render requests that the broker did not confirm.", ["actor"]
 )
 
-# Renderer and warming process
+# Renderer, warming process and query process
+MESSAGES_HANDLED: Final = Counter(
+    "vitrine_messages_handled_total", "Messages that workers were done with, whatever came of them.", ["queue"]
+)
 DEAD_LETTERS: Final = Counter("vitrine_dead_letters_total", "Messages dead-lettered, by error code.", ["code"])
+
+# Renderer and scheduler
+LOOP_ALIVE: Final = Gauge(
+    "vitrine_event_loop_alive",
+    "1 while the process is ready and its event loop turned within the last 30 s: what health checks look at.",
+    ["service"],
+)
 
 # Renderer
 RENDERS: Final = Counter(
@@ -80,6 +91,12 @@ RENDERS_IN_FLIGHT: Final = Gauge("vitrine_renders_in_flight", "Renders running n
 BROWSER_STARTS: Final = Counter(
     "vitrine_browser_starts_total", "Browser starts, by reason: first, recycle, crash.", ["reason"]
 )
+CHILD_RESTARTS: Final = Counter(
+    "vitrine_child_restarts_total",
+    "Processes beside the renderer that ended by themselves and were started again, by module: warm_worker, "
+    "query_worker.",
+    ["module"],
+)
 
 # Warming process
 WARMED: Final = Counter(
@@ -93,6 +110,9 @@ QUERIES: Final = Counter(
     "vitrine_queries_total",
     "Queries ended by their workers, by queue and end (success, failed, stopped, timed_out).",
     ["queue", "end"],
+)
+QUERY_FAILURES: Final = Counter(
+    "vitrine_query_failures_total", "Queries that their workers ended as failed, by error code.", ["code"]
 )
 QUERY_SECONDS: Final = Histogram(
     "vitrine_query_duration_seconds",
@@ -154,6 +174,12 @@ STORE_EVICTIONS: Final = Counter(
 STORE_GETS: Final = Counter(
     "vitrine_store_gets_total", "Gets of a Memcached, by outcome: hit, miss.", ["node", "outcome"]
 )
+
+
+def begin(counter: Counter, values: Iterable[str]) -> None:
+    """Shows the counter with each of these labels at 0: of a series that begins at 1, Prometheus sees no increase."""
+    for value in values:
+        counter.labels(value)
 
 
 def serve(bind: str, port: int) -> None:

@@ -203,6 +203,7 @@ class BrokerPublisher:
     def __init__(self, broker: dramatiq.Broker, *, threads: int = 2) -> None:
         self._broker = broker
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="publish")
+        metrics.begin(metrics.PUBLISH_FAILURES, (*ACTOR_NAMES, WARM_ACTOR, *QUERY_ACTORS.values()))
 
     async def publish(self, request: render.RenderRequest) -> None:
         await self._publish(request, request.origin.value)

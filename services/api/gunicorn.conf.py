@@ -1,6 +1,7 @@
 # ruff: noqa: N999  # the name is gunicorn's
 """gunicorn's configuration: `gunicorn -c services/api/gunicorn.conf.py services.api.wsgi:app`."""
 
+import math
 import shutil
 import tempfile
 from typing import Any
@@ -27,7 +28,7 @@ control_socket_disable = True  # on by default, at a path that all gunicorns of 
 bind = _settings.bind
 workers = _settings.workers
 timeout = 60
-graceful_timeout = 10
+graceful_timeout = math.ceil(_settings.sqllab_timeout_s) + 5  # a query that somebody waits for is still answered
 keepalive = 15
 backlog = 1024
 limit_request_line = 0  # a data mask may stand in a query; our own limit is MAX_QUERY_CHARACTERS

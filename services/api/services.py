@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
 from dramatiq import Broker
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from services.api.access import Access
 from services.api.blocking import Blocking
 from services.api.cache_keys import CacheKeys
-from services.api.checks import Check, check_broker, checked
+from services.api.dependencies import Dependencies, open_dependencies
 from services.api.inputs import target_of
 from services.api.limits import LoginLimits
 from services.api.querying import Querying, open_querying
@@ -65,17 +64,19 @@ class Services:
     static: StaticFiles
     templates: Templates
     heart: Heart
+    dependencies: Dependencies
     watch: QueueWatch
     background: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def open(self) -> None:
         """Looks at each dependency and logs what it found; with one down, we still serve what we can."""
-        for name, check in (await self.ready()).items():
+        for name, check in (await self.dependencies.start()).items():
             (log.info if check.ok else log.error)("dependency", name=name, ok=check.ok, reason=check.reason)
         self.heart.start()
 
     async def close(self) -> None:
         await self.heart.stop()
+        await self.dependencies.close()
         await self.refresher.close()
         await self.catalog.data.close()
         await self.warming.usage.close()
@@ -107,17 +108,6 @@ class Services:
             await self.blocking(self.catalog.log_view, principal, target, source=source, view_state=view_state)
         except Exception as error:  # noqa: BLE001  # nobody awaits this: without a line here the fault would be lost
             log.warning("view_not_noted", target=str(target), error=str(error))
-
-    async def ready(self) -> Mapping[str, Check]:
-        """Every dependency with its reason, all looked at side by side."""
-        names = ("store", "database", "broker")
-        checks = (self.store.check(), self.blocking(self._check_database), check_broker(self.settings))
-        return dict(zip(names, await asyncio.gather(*(checked(check) for check in checks)), strict=True))
-
-    def _check_database(self) -> str:
-        with self.engine.connect() as connection:
-            connection.execute(text("SELECT 1 FROM users WHERE 1 = 0"))
-        return f"{self.engine.dialect.name}: answers"
 
 
 def build(
@@ -167,5 +157,6 @@ def build(
         static=static,
         templates=Templates(static.version),
         heart=Heart(factory, "gateway"),
+        dependencies=open_dependencies(settings, store, engine, blocking),
         watch=open_watch(settings, broker),
     )

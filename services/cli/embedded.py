@@ -86,7 +86,7 @@ class _Server(Application):  # type: ignore[misc]  # gunicorn has no types
     def load_config(self) -> None:
         self.load_config_from_file(str(GATEWAY_CONFIGURATION))
         self.cfg.set("workers", 1)
-        self.cfg.set("graceful_timeout", DRAIN_S)
+        self.cfg.set("graceful_timeout", max(DRAIN_S, self.cfg.graceful_timeout))
 
     def load(self) -> Any:
         settings = self._settings

@@ -6,13 +6,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import dramatiq
+from dramatiq.common import q_name
 from dramatiq.errors import Retry
 from dramatiq.middleware import CurrentMessage, Retries
 from dramatiq.middleware.time_limit import TimeLimitExceeded
 
 from shared import metrics
 from shared.consuming import FAILURE_OPTION
-from shared.errors import VitrineError
+from shared.errors import BY_CODE, VitrineError
 from shared.messages import render
 from shared.queue import ACTOR_NAMES, RENDER_QUEUE
 from shared.settings import Settings
@@ -80,11 +81,18 @@ class SafeRetries(Retries):
 
 
 class Failures(dramatiq.Middleware):
-    """Writes into a failing message why it failed, for its dead letter."""
+    """Writes into a failing message why it failed, for its dead letter; and counts."""
+
+    def __init__(self) -> None:
+        metrics.begin(metrics.DEAD_LETTERS, BY_CODE)
+
+    def after_declare_queue(self, broker: dramatiq.Broker, queue_name: str) -> None:
+        metrics.begin(metrics.MESSAGES_HANDLED, [q_name(queue_name)])
 
     def after_process_message(
         self, broker: dramatiq.Broker, message: Any, *, result: Any = None, exception: BaseException | None = None
     ) -> None:
+        metrics.MESSAGES_HANDLED.labels(q_name(message.queue_name)).inc()
         if exception is None or isinstance(exception, Retry):
             return
         code, reason = _describe(exception)

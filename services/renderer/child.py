@@ -34,10 +34,12 @@ class Child:
 
     def __init__(self, module: str) -> None:
         self._module = module
+        self._name = module.rpartition(".")[2]
+        metrics.begin(metrics.CHILD_RESTARTS, [self._name])
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         # The kernel ends the child when the *thread* that started it ends: this one lives as long as we do.
-        self._thread = threading.Thread(target=self._keep, name=module.rpartition(".")[2], daemon=True)
+        self._thread = threading.Thread(target=self._keep, name=self._name, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -59,6 +61,7 @@ class Child:
             code = self._process.wait()
             if not self._stopping.wait(RESTART_S):
                 log.warning("child_process_ended", module=self._module, code=code)
+                metrics.CHILD_RESTARTS.labels(self._name).inc()
 
 
 class Part(Protocol):

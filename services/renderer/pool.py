@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import structlog
 
@@ -65,6 +65,7 @@ class BrowserPool:
         self._started = self._draining = self._launch_failed = False
         self._stats = PoolStats()
         self._background: set[asyncio.Task[Any]] = set()
+        metrics.begin(metrics.BROWSER_STARTS, get_args(Reason))
 
     @property
     def stats(self) -> dict[str, float]:

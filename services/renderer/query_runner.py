@@ -17,6 +17,7 @@ from services.renderer.query_script import Outcome, ScriptRun, checked
 from shared import metrics
 from shared.catalog.access import find_principal
 from shared.errors import (
+    BY_CODE,
     DatabaseUnavailable,
     NotFound,
     QueryRefused,
@@ -54,6 +55,7 @@ class Runner:
         self._keeper = keeper
         self._results = results
         self._engines = Engines(settings)
+        metrics.begin(metrics.QUERY_FAILURES, BY_CODE)
 
     def carry_out(self, hold: Hold, hand_off: Callable[[], None] = lambda: None) -> None:
         """Never raises for what the query does."""
@@ -66,6 +68,8 @@ class Runner:
                 log.warning("query_no_longer_ours", query_id=hold.query.id)
                 return
         metrics.QUERIES.labels(hold.query.queue, end.state.value).inc()
+        if end.state is QueryState.FAILED:
+            metrics.QUERY_FAILURES.labels(end.code).inc()
         metrics.QUERY_SECONDS.labels(hold.query.queue).observe(time.monotonic() - began)
         log.info("query_ended", query_id=hold.query.id, state=end.state.value, code=end.code, rows=end.rows)
 

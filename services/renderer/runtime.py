@@ -29,6 +29,7 @@ from shared.heartbeats import Heart
 from shared.messages.render import RenderRequest
 from shared.metadata.engine import open_metadata, sessions
 from shared.metadata.records import RenderRecords
+from shared.pulse import Pulse
 from shared.queue import QUEUES, RENDER_QUEUES, open_broker
 from shared.settings import Settings
 from shared.store import open_store, pictures_in
@@ -69,6 +70,7 @@ class Runtime(dramatiq.Middleware):
         self._pool: BrowserPool | None = None
         self._pictures: Pictures | None = None
         self._heart: Heart | None = None
+        self._pulse = Pulse("renderer")
 
     async def handle(self, request: RenderRequest, is_last_try: bool) -> None:
         assert self._renders is not None, "before_worker_boot builds it before any message is taken"
@@ -109,6 +111,8 @@ class Runtime(dramatiq.Middleware):
         renders = self._renders = Renders(self._settings, catalogs, self._pictures, self._pool, records)
         self._heart = Heart(factory, "renderer", self._describe, after=lambda: heed(factory, renders.desk))
         self._heart.start()
+        if self._own_process:
+            self._pulse.start()
 
     def _describe(self) -> dict[str, Any]:
         assert self._pool is not None, "_open builds it before the first heartbeat"
@@ -124,6 +128,7 @@ class Runtime(dramatiq.Middleware):
         _on_loop(self._close(), DRAIN_S)
 
     async def _close(self) -> None:
+        self._pulse.stop()
         if self._heart is not None:
             await self._heart.stop()
         if self._pool is not None:

@@ -25,6 +25,7 @@ from shared.metadata.clock import instant
 from shared.metadata.engine import open_metadata, sessions
 from shared.metadata.records import RenderRecords
 from shared.metadata.retention import Retention
+from shared.pulse import Pulse
 from shared.queue import BrokerPublisher, QueryPublisher, open_broker
 from shared.queue_watch import open_watch
 from shared.requests import Requests
@@ -75,10 +76,12 @@ async def _run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     broker = open_broker(settings)
-    publisher = BrokerPublisher(broker)
+    publisher, pulse = BrokerPublisher(broker), Pulse("scheduler")
     try:
+        pulse.start()
         await build(settings, publisher, broker).run(stop)
     finally:
+        pulse.stop()
         publisher.close()
         tracing.flush()
 

@@ -22,6 +22,15 @@ LOCKS = DEPLOY / "requirements"
 KUBERNETES = "1.37"  # whose schemas they are checked against
 PRIVILEGED = 2.5  # systemd's measure of exposure: 0 is none, 10 is all
 UNITS = ("vitrine-api.service", "vitrine-renderer@.service", "vitrine-scheduler.service", "vitrine.target")
+FIELDS = Settings.model_fields
+ANSWER_S = FIELDS["sqllab_timeout_s"].default + 5  # as services/api/gunicorn.conf.py
+LONGEST_S = {
+    "vitrine-api.service": ANSWER_S,
+    "vitrine-renderer@.service": FIELDS["render_time_limit_s"].default,
+    "vitrine-scheduler.service": 10,
+}
+NAME = "app.kubernetes.io/name"
+PLAIN = str.maketrans("./-", "___")  # how Prometheus writes a label's name
 PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 
 
@@ -85,6 +94,73 @@ def test_what_selects_pods_selects_pods_of_ours(manifests: list[dict[str, Any]])
     assert scaled <= {one["metadata"]["name"] for one in of_kind(manifests, "Deployment")}
 
 
+def test_an_autoscaler_alone_says_how_many_there_are(manifests: list[dict[str, Any]]) -> None:
+    scaled = {one["spec"]["scaleTargetRef"]["name"] for one in of_kind(manifests, "HorizontalPodAutoscaler")}
+    fixed = {one["metadata"]["name"] for one in of_kind(manifests, "Deployment") if "replicas" in one["spec"]}
+    assert fixed == {"vitrine-scheduler"}
+    assert not fixed & scaled
+
+
+def test_a_gateway_s_pod_has_time_for_its_longest_answer(manifests: list[dict[str, Any]]) -> None:
+    (pod,) = [pod["spec"] for pod in pods(manifests) if pod["metadata"]["labels"][NAME] == "vitrine-api"]
+    waits_s = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert pod["terminationGracePeriodSeconds"] > waits_s + ANSWER_S
+
+
+def test_all_but_the_services_can_be_applied_before_them(manifests: list[dict[str, Any]]) -> None:
+    """docs/deploy.md: the migration and what it needs first, by this selector; the pods of the new version after it."""
+    services = {"vitrine-api", "vitrine-renderer", "vitrine-scheduler"}
+    assert f"{NAME} notin ({', '.join(sorted(services))})" in Path("docs/deploy.md").read_text()
+    first = [one for one in manifests if one["metadata"].get("labels", {}).get(NAME) not in services]
+    assert {"Job", "ConfigMap", "Namespace", "ServiceAccount", "NetworkPolicy"} <= {one["kind"] for one in first}
+    assert not of_kind(first, "Deployment")
+
+
+def test_prometheus_finds_each_process_in_its_pods_and_may_reach_it(manifests: list[dict[str, Any]]) -> None:
+    (scrape,) = YAML(typ="safe").load((DEPLOY / "monitoring/prometheus-kubernetes.yml").read_text())["scrape_configs"]
+    rules, found = scrape["relabel_configs"], {}
+    for pod in pods(manifests):
+        (container,) = pod["spec"]["containers"]
+        for port in container.get("ports", []):
+            labels = {f"pod_label_{key.translate(PLAIN)}": value for key, value in pod["metadata"]["labels"].items()}
+            labels |= {"pod_phase": "Running", "pod_container_port_name": port["name"], "job": scrape["job_name"]}
+            if relabelled(labels, rules):
+                found[labels["job"]] = (pod["metadata"]["labels"], port)
+    compose = YAML(typ="safe").load((DEPLOY / "monitoring/prometheus.yml").read_text())["scrape_configs"]
+    assert {job: port["containerPort"] for job, (_, port) in found.items()} == {
+        one["job_name"]: one["dns_sd_configs"][0]["port"] for one in compose
+    }
+    for labels, port in found.values():
+        assert any(lets_in(policy, labels, port) for policy in of_kind(manifests, "NetworkPolicy")), port
+
+
+def relabelled(labels: dict[str, str], rules: list[dict[str, Any]]) -> bool:
+    """As Prometheus does it: whether the target is kept; `labels` are changed."""
+    for rule in rules:
+        names = [name.removeprefix("__meta_kubernetes_") for name in rule["source_labels"]]
+        match = re.fullmatch(rule["regex"], ";".join(labels.get(name, "") for name in names))
+        if rule.get("action") == "keep" and match is None:
+            return False
+        if "target_label" in rule and match is not None:
+            labels[rule["target_label"]] = rule.get("replacement") or match[1]
+    return True
+
+
+def lets_in(policy: dict[str, Any], labels: dict[str, str], port: dict[str, Any]) -> bool:
+    """Whether the policy lets the namespace `monitoring` reach this port of such a pod."""
+    selector = policy["spec"]["podSelector"]
+    wanted = selector.get("matchLabels", {})
+    listed = all(labels[one["key"]] in one["values"] for one in selector.get("matchExpressions", []))
+    if not (wanted.items() <= labels.items() and listed):
+        return False
+    monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    return any(
+        monitoring in rule["from"]
+        and {entry["port"] for entry in rule["ports"]} & {port["name"], port["containerPort"]}
+        for rule in policy["spec"].get("ingress", [])
+    )
+
+
 # --- systemd ----------------------------------------------------------------------------------------------------------
 
 
@@ -120,8 +196,7 @@ def test_a_unit_signals_the_master_alone_and_gives_it_time(name: str) -> None:
     assert "\nKillMode=mixed\n" in text
     seconds = re.search(r"\nTimeoutStopSec=(\d+)\n", text)
     assert seconds
-    limit_s = Settings.model_fields["render_time_limit_s"].default if "renderer" in name else 10
-    assert int(seconds[1]) > limit_s
+    assert int(seconds[1]) > LONGEST_S[name]
 
 
 # --- images -----------------------------------------------------------------------------------------------------------

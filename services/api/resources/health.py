@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import structlog
 from falcon.asgi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from services.api.cache import ExpiringCache
 from services.api.checks import Check
 from services.api.services import Services
-from shared import metrics
 from shared.remedies import REMEDIES
-
-log = structlog.get_logger(__name__)
-READY_KEPT_S = 1.0  # so that probes of several balancers cost one look
 
 
 class Healthz:
@@ -38,29 +30,17 @@ class Readyz:
     quiet = True
 
     def __init__(self, services: Services) -> None:
-        self._services = services
-        self._seen: ExpiringCache[str, Mapping[str, Check]] = ExpiringCache(READY_KEPT_S)
-        self._down: dict[str, str] = {}
+        self._dependencies = services.dependencies
 
     async def on_get(self, req: Request, resp: Response) -> None:
-        checks = await self._seen.load("ready", self._look)
+        checks = await self._dependencies.look()
         ready = all(check.ok for check in checks.values())
-        for name, check in checks.items():
-            metrics.DEPENDENCY_UP.labels(name).set(check.ok)
         resp.status = 200 if ready else 503
         resp.media = {
             "status": "ready" if ready else "not ready",
             "checks": {name: _public(check) for name, check in checks.items()},
         }
         resp.set_header("Cache-Control", "no-store")
-
-    async def _look(self) -> Mapping[str, Check]:
-        checks = await self._services.ready()
-        down = {name: check.reason for name, check in checks.items() if not check.ok}
-        if down.keys() != self._down.keys():
-            (log.warning if down else log.info)("readiness_changed", ready=not down, **down)
-        self._down = down
-        return checks
 
 
 def _public(check: Check) -> dict[str, object]:

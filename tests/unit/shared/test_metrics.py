@@ -7,10 +7,16 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
+from services.renderer.actors import Failures
+from services.renderer.child import Child
+from services.renderer.pool import BrowserPool
 from shared import metrics
+from shared.queue import BrokerPublisher, Embedded
+from shared.settings import Settings
+from tests.samples.catalog import SECRET
 
 OURS = [metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)]
 BASE_UNITS = ("_seconds", "_bytes", "_ratio")
@@ -72,3 +78,18 @@ def test_what_breaks_the_conventions_is_found(
     kind: type[MetricWrapperBase], name: str, labels: list[str], fault: str
 ) -> None:
     assert fault in "; ".join(faults(kind(name, "A sentence.", labels, registry=CollectorRegistry())))
+
+
+async def test_what_alerts_count_is_there_at_zero_before_it_happens_first() -> None:
+    """Of a series that begins at 1, Prometheus sees no increase."""
+    Failures()
+    Child("tests.no_such").stop()
+    BrowserPool(Settings(secret_key=SECRET))
+    BrokerPublisher(Embedded([])).close()
+    for name, labels in (
+        ("vitrine_dead_letters_total", {"code": "unknown_version"}),
+        ("vitrine_child_restarts_total", {"module": "no_such"}),
+        ("vitrine_browser_starts_total", {"reason": "crash"}),
+        ("vitrine_publish_failures_total", {"actor": "warm_up"}),
+    ):
+        assert REGISTRY.get_sample_value(name, labels) is not None, name
