@@ -9,11 +9,14 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 import structlog
 
+from shared.errors import BrokerUnavailable
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 TIMEOUT_S = 2.0
 COLUMNS = "name,messages_unacknowledged,message_stats.publish_details.rate,message_stats.ack_details.rate"
+
+_UNUSABLE = (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,24 @@ class Management:
     def rates(self) -> dict[str, Rates]:
         """By queue name; empty, with a line in the log, when the API does not answer."""
         try:
-            answer = httpx.get(self._url, params={"columns": COLUMNS}, auth=self._login, timeout=TIMEOUT_S)
-            answer.raise_for_status()
-            return {one["name"]: _rates(one) for one in answer.json()}
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            return self._ask()
+        except _UNUSABLE as error:
             log.warning("management_api_unusable", error=type(error).__name__)
             return {}
+
+    def check(self) -> str:
+        """One line on what it tells. Raises BrokerUnavailable."""
+        try:
+            return f"tells of {len(self._ask())} queues"
+        except httpx.HTTPStatusError as error:
+            raise BrokerUnavailable(f"{self._url} answers {error.response.status_code}.") from error
+        except _UNUSABLE as error:
+            raise BrokerUnavailable(f"{self._url} is of no use: {type(error).__name__}.") from error
+
+    def _ask(self) -> dict[str, Rates]:
+        answer = httpx.get(self._url, params={"columns": COLUMNS}, auth=self._login, timeout=TIMEOUT_S)
+        answer.raise_for_status()
+        return {one["name"]: _rates(one) for one in answer.json()}
 
 
 def _rates(one: dict[str, Any]) -> Rates:

@@ -57,6 +57,8 @@ CHECKS = (
     Check("database.database"),
     Check("database.clock"),
     Check("broker.broker"),
+    Check("watching.management", services=("api", "scheduler")),
+    Check("watching.traces"),
     Check("store.store"),
     Check("store.results", services=("api", "renderer")),
     Check("catalogs.catalogs"),
@@ -67,6 +69,7 @@ CHECKS = (
     Check("gateway.gateway", running=True),
     Check("broker.workers", running=True),
     Check("database.scheduler", running=True),
+    Check("watching.processes", running=True),
 )
 
 
@@ -81,9 +84,10 @@ def doctor(
 ) -> None:
     """Check everything that Vitrine needs, here and elsewhere.
 
-    Settings, state folder, metadata database and its clock, broker, each store, catalogs, their databases, hosts of
-    pages, browser, fonts and a test page; then the gateway, the workers and the scheduler. Exit code 1 when something
-    fails (✗); what is only worth knowing (!) is no failure.
+    Settings, state folder, metadata database and its clock, broker and its management API, the collector of traces,
+    each store, catalogs, their databases, hosts of pages, browser, fonts and a test page; then the gateway, the
+    workers, the scheduler, and processes that are silent or of another version. Exit code 1 when something fails (✗);
+    what is only worth knowing (!) is no failure.
     """
     chosen = named_services(services)
     findings = []
