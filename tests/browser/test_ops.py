@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.async_api import expect
+
+from tests.harness.stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 RENDER_MS = 60_000
@@ -187,3 +190,47 @@ async def test_nothing_is_wider_than_the_window(visitor: Any, look: Any, width: 
     page = await _ops(visitor)
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     await look(page, f"ops-{width}")
+
+
+async def test_a_render_that_ended_is_asked_for_again(visitor: Any) -> None:
+    hugo = visitor.stack.login("hugo")
+    first = hugo.picture("total")
+    page = await _ops(visitor)
+    rows = await _find(page, state="updated", target=visitor.stack.ids["total"], user="hugo")
+    await rows.first.get_by_role("button").click()
+    again = page.locator(".detail").get_by_role("button", name="Render again")
+    await again.click()
+    await _confirm(page, "Cancel")
+    await expect(page.locator("#notice")).to_be_empty()
+    await again.click()
+    await _confirm(page, "Render again")
+    await expect(page.locator("#notice")).to_contain_text("It is asked for again")
+    hugo.newer("total", than=first)
+
+
+@pytest.fixture
+def without_renderer(stack: Stack) -> Iterator[None]:
+    """So that things wait."""
+    stack.stop("renderer")
+    yield
+    stack.start("renderer")
+
+
+@pytest.mark.usefixtures("without_renderer")
+async def test_what_waits_is_purged_and_a_warm_up_that_waits_is_stopped(visitor: Any, look: Any) -> None:
+    nora, ada = visitor.stack.login("nora"), visitor.stack.login("ada")
+    assert nora.refresh("plain").status_code == 202
+    assert ada.post("/api/v1/warmup/runs", {"strategy": "dummy"}).status_code == 202
+    page = await _ops(visitor)
+    queue = page.locator("#queues tbody tr", has_text=QUEUE)
+    await expect(queue.get_by_role("cell", name="none")).to_be_visible()  # nobody consumes it
+    await look(page, "ops-waiting")
+    await queue.get_by_role("button", name="Purge").click()
+    await _confirm(page, "Purge")
+    await expect(page.locator("#notice")).to_contain_text("1 messages were removed")
+    await expect(queue.get_by_role("button", name="Purge")).to_have_count(0)
+    run = page.locator("#warmups tbody tr").first
+    await run.get_by_role("button", name="Stop").click()
+    await _confirm(page, "Stop it")
+    await expect(run).to_contain_text("ada stopped it")
+    await expect(run.get_by_role("button", name="Stop")).to_have_count(0)
