@@ -7,6 +7,7 @@ on here; tests/system/test_shutdown.py notices when they change.
 
 from __future__ import annotations
 
+import signal
 import weakref
 from typing import Any
 
@@ -34,6 +35,17 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+    def init_signals(self) -> None:
+        """uvloop heeds signals while it runs: a SIGTERM that came while the application was loaded would be lost, and
+        the worker waited for until `graceful_timeout`.
+        """
+        super().init_signals()
+        signal.signal(signal.SIGTERM, lambda *_: self.handle_exit_signal())
+
+    async def _serve(self) -> None:
+        self.loop.add_signal_handler(signal.SIGTERM, self.handle_exit_signal)
+        await super()._serve()
 
     async def _shutdown(self) -> None:
         for server in self.servers:
