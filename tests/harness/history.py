@@ -11,6 +11,7 @@ from tests.harness.process import run_folder
 ROOT = Path(__file__).parents[2]
 # What processes of two versions share while an installation is upgraded: messages, queues, store, database.
 SHARED = ("proto", "shared/messages", "shared/queue.py", "shared/store", "shared/metadata", "shared/keys.py")
+WHOLE = ("services/api/app.py", "services/renderer/worker.py", "services/scheduler/__main__.py", "shared/settings.py")
 
 
 class NoHistory(Exception):
@@ -23,15 +24,21 @@ def version_before() -> Path:
 
     Raises NoHistory.
     """
-    last = _git("log", "-1", "--format=%H", "--", *SHARED)
-    commit = _git("rev-parse", "--verify", "--quiet", f"{last}^") if last else ""
+    changes = _git("log", "--format=%H", "--", *SHARED).split()
+    commit = next(filter(_is_whole, (f"{change}^" for change in changes)), "")
     if not commit:
         raise NoHistory("the history does not reach the version before: git fetch --unshallow")
+    commit = _git("rev-parse", commit)
     folder = run_folder() / f"version-{commit[:12]}"
     folder.mkdir()
     archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
     subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
     return folder
+
+
+def _is_whole(commit: str) -> bool:
+    """Whether it holds all services: a history may begin with parts of them."""
+    return len(_git("ls-tree", "--name-only", commit, *WHOLE).split()) == len(WHOLE)
 
 
 def _git(*words: str) -> str:
