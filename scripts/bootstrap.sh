@@ -72,12 +72,12 @@ ensure_system() {
     need postgresql "$(is exists '/usr/lib/postgresql/*/bin/initdb')" postgresql
     need mariadb "$(is has mariadbd)" mariadb-server-core mariadb-client-core
     need promtool "$(is has promtool)" prometheus
+    need nginx "$(is has nginx)" nginx-light
     need sqlite3 "$(is has sqlite3)" sqlite3
     need libfaketime "$(is exists '/usr/lib/*/faketime/libfaketimeMT.so.1')" libfaketime
     if can_install; then need fonts "$(is has_fonts)" "${fonts[@]}"; fi # wanted, not required
     if [[ ${1:-} == bench ]]; then
         need compiler "$(is has cc)" gcc libc6-dev python3-dev
-        need nginx "$(is has nginx)" nginx-light
         need wrk "$(is has wrk)" wrk
     fi
     find_chromium >/dev/null || missing+=(chromium-headless-shell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import re
 import socket
@@ -119,3 +120,15 @@ def test_what_a_gateway_did_not_take_is_handed_on_whatever_it_is(well: int) -> N
     with Front(nobody, well) as nginx:
         assert httpx.post(nginx.url + ONCE[0], json={}).status_code == 200
     release_port(nobody)
+
+
+@pytest.mark.parametrize("path", [REPEATED[0], ONCE[0]])
+def test_a_gateway_whose_address_is_silent_is_passed_over(well: int, path: str) -> None:
+    """Its container was removed a moment ago: nobody refuses the connection."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as silent, contextlib.ExitStack() as queue:
+        for _ in range(2):  # the kernel answers nobody once this many wait to be accepted
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(silent.getsockname())
+        with Front(silent.getsockname()[1], well) as nginx:
+            assert httpx.post(nginx.url + path, json={}, timeout=20).status_code == 200
