@@ -12,7 +12,7 @@ import structlog
 
 from bench.report import keep, machine
 
-NAMES = ("pictures", "thumbnails", "queue", "memory", "warm", "results", "superset", "half_drawn")
+NAMES = ("pictures", "thumbnails", "queue", "memory", "warm", "queries", "results", "superset", "half_drawn")
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The peers: shot-scraper from requirements-bench.lock in a virtual environment of its own; nginx; their versions."""
+"""The peers: shot-scraper and Celery, from requirements-bench.lock in a virtual environment of their own; and nginx."""
 
 from __future__ import annotations
 
@@ -20,16 +20,28 @@ LAUNCH = "from playwright.sync_api import sync_playwright as s\nwith s() as p: p
 
 
 @cache
-def shot_scraper() -> tuple[Path, dict[str, str]]:
-    """Its command, and the environment in which it uses our Chromium. Installs it the first time."""
+def python() -> Path:
+    """The peers' own Python. Installs them the first time."""
     digest, stamp = hashlib.sha256(LOCK.read_bytes()).hexdigest(), VENV / ".installed"
     if not stamp.exists() or stamp.read_text() != digest:
-        print(f"installing shot-scraper from {LOCK.name} into {VENV.name}", file=sys.stderr)
+        print(f"installing the peers from {LOCK.name} into {VENV.name}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
         quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--require-hashes"]
         subprocess.run([str(VENV / "bin/python"), "-m", "pip", "install", *quiet, "-r", str(LOCK)], check=True)
         stamp.write_text(digest)
-    return VENV / "bin/shot-scraper", with_our_chromium(VENV / "bin/python")
+    return VENV / "bin/python"
+
+
+@cache
+def shot_scraper() -> tuple[Path, dict[str, str]]:
+    """Its command, and the environment in which it uses our Chromium."""
+    return python().with_name("shot-scraper"), with_our_chromium(python())
+
+
+def package(name: str) -> str:
+    """The version of one of the peers' packages."""
+    code = f"from importlib.metadata import version; print(version({name!r}))"
+    return subprocess.run([python(), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def with_our_chromium(python: Path) -> dict[str, str]:
