@@ -204,15 +204,11 @@ class SupersetCatalog(Catalog):
         return self._rows.get((principal.username, target.kind, target.id), lambda: self._load_row(principal, target))
 
     def _load_row(self, principal: Principal, target: Target) -> dict[str, Any]:
-        query = {
-            "columns": [*rows.COLUMNS[target.kind]],
-            "filters": [{"col": "id", "opr": "eq", "value": int(target.id)}],
-        }
-        answer = self._as(principal, lambda who: self._client.get(f"/api/v1/{target.kind}/", who, **query))
-        for row in answer.get("result") or []:
-            if str(row["id"]) == target.id:
-                return dict(row)
-        raise _not_found(target.kind)
+        path, columns = f"/api/v1/{target.kind}/", [*rows.COLUMNS[target.kind]]
+        row = self._as(principal, lambda who: self._client.find(path, who, "id", int(target.id), columns=columns))
+        if row is None:
+            raise _not_found(target.kind)
+        return row
 
     def _charts_of(self, dashboard: str) -> Rows:
         query = {

@@ -17,6 +17,7 @@ from shared.errors import CatalogUnavailable, Forbidden, NotFound, QueryFailed, 
 
 log = structlog.get_logger(__name__)
 PAUSES_S = (0.2, 0.8)  # before each further try of a read
+MISSED_S = (0.05, 0.2)  # before a row that was not found is looked for again
 CONNECTIONS = 8  # at once, of one process: whoever comes later waits, and Superset is not overrun
 PAGE_SIZE = 100
 PASSING = (408, 425, 429)  # 4xx that say: not now
@@ -81,6 +82,24 @@ class Client:
         if answer.status_code in says_no:
             raise NotFound("Superset has no such object.")
         return _read(answer)
+
+    def find(
+        self, path: str, credential: Credential, column: str, value: str | int, **query: Any
+    ) -> dict[str, Any] | None:
+        """The row of a list whose `column` is `value`; None when it is not there, also when it is looked for again.
+
+        Superset mixes up the filters of requests that its threads answer in the same instant (Flask-AppBuilder's
+        `ModelRestApi._handle_filters_args` keeps them in the API object): a row that is there may be missing, or
+        another come instead.
+        """
+        query["filters"] = [{"col": column, "opr": "eq", "value": value}]
+        for pause_s in (*MISSED_S, None):
+            rows = self.get(path, credential, **query).get("result") or []
+            found = next((row for row in rows if row.get(column) == value), None)
+            if found is not None or pause_s is None:
+                return found
+            time.sleep(pause_s)
+        raise AssertionError("the loop returns")
 
     def all(self, path: str, credential: Credential, **query: Any) -> Iterator[dict[str, Any]]:
         """Every row of a list, page by page."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.catalog.superset.client import Client, Credential
 from shared.errors import CatalogSignIn, NotFound
 from shared.kept import Kept
 from shared.keys import content_hash
 
+T = TypeVar("T")
 KEPT_S = 30.0
 RIGHTS = "give the reader the right that docs/superset.md lists"
 
@@ -63,7 +64,9 @@ class People:
         return content_hash(sorted(mine, key=str)) if mine else ""
 
     def _load_rules(self) -> list[dict[str, Any]]:
-        return self._rows("/api/v1/rowlevelsecurity/", "row-level rules")
+        """Read twice: a list that Superset cut short (see Client.find) would lack rules that apply."""
+        read = [row for _ in range(2) for row in self._rows("/api/v1/rowlevelsecurity/", "row-level rules")]
+        return list({row["id"]: row for row in read}.values())
 
     def _find(self, column: str, value: str | int) -> Person | None:
         if column == "id":
@@ -73,17 +76,20 @@ class People:
                 )
             except NotFound:
                 return None
-        query = {"filters": [{"col": column, "opr": "eq", "value": value}]}
-        rows = self._rows("/api/v1/security/users/", "users", **query)
-        return next((person for person in map(_person, rows) if person.username == value), None)
+        row = self._told("users", lambda who: self._client.find("/api/v1/security/users/", who, column, value))
+        return _person(row) if row is not None else None
 
     def _rows(self, path: str, what: str, **query: Any) -> list[dict[str, Any]]:
+        return self._told(what, lambda who: list(self._client.all(path, who, **query)))
+
+    def _told(self, what: str, ask: Callable[[Credential], T]) -> T:
         try:
-            return list(self._read(lambda who: list(self._client.all(path, who, **query))))
+            found: T = self._read(ask)
         except NotFound as error:
             raise CatalogSignIn(
                 f"Superset does not let VITRINE_SUPERSET_USERNAME read its {what}; {RIGHTS}."
             ) from error
+        return found
 
 
 def _person(row: Mapping[str, Any]) -> Person:

@@ -21,6 +21,7 @@ Answer = Callable[[httpx.Request], httpx.Response]
 def make_client(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], Any]:
     """`make_client(answer)`: a client, and the requests that it sent. Its circuit opens after three failures."""
     monkeypatch.setattr(module, "PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(module, "MISSED_S", (0.0, 0.0))
 
     def make(answer: Answer) -> tuple[Client, Circuit, list[httpx.Request]]:
         sent: list[httpx.Request] = []
@@ -103,3 +104,16 @@ def test_a_put_without_the_right_names_it(make_client):
     )
     with pytest.raises(Forbidden, match="lacks the right 'can warm up cache on Chart'"):
         client.put("/api/v1/chart/warm_up_cache", WHO, {}, right="can warm up cache on Chart", query_s=120)
+
+
+def test_a_row_that_superset_mixes_up_with_another_is_looked_for_again(make_client):
+    """Its threads share the filters of a list: seen as 1 of some 60 cards that were there and answered 404."""
+    lists = iter([[], [{"id": 97}], [{"id": 96, "slice_name": "Genders"}]])
+    client, _, sent = make_client(lambda _: httpx.Response(200, json={"result": next(lists)}))
+    found = client.find("/api/v1/chart/", WHO, "id", 96, columns=["id", "slice_name"])
+    assert (found, len(sent)) == ({"id": 96, "slice_name": "Genders"}, 3)
+
+
+def test_a_row_that_stays_away_is_not_there(make_client):
+    client, _, sent = make_client(lambda _: httpx.Response(200, json={"result": [{"id": 97}]}))
+    assert (client.find("/api/v1/chart/", WHO, "id", 96), len(sent)) == (None, 3)
