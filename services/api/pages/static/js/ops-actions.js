@@ -101,10 +101,17 @@ function letterOf(queue, letter) {
     h('div', { class: 'row-actions' }, letter.replayable ? button('Replay', () => replay(queue, [letter.id])) : null, button('Remove', () => drop(queue, letter.id), 'danger')));
 }
 
+const MOST_LETTERS = 200; // that the gateway tells of
+let shown = null; // the queue whose letters are open, and how many there are
+
 export async function showLetters(queue) {
   try {
     const { result } = await getJson(`/api/v1/ops/queues/${queue}/dead_letters`);
-    const close = button('Close', () => letters.replaceChildren());
+    shown = { queue, count: result.length };
+    const close = button('Close', () => {
+      shown = null;
+      letters.replaceChildren();
+    });
     const all = result.length ? [button('Replay all', () => replay(queue)), button('Remove all', () => drop(queue, 'all'), 'danger')] : [];
     letters.replaceChildren(h('div', { class: 'letters' },
       h('div', { class: 'section-head' }, h('h3', {}, `Dead letters of ${queue}`), h('div', { class: 'row-actions' }, ...all, close)),
@@ -112,4 +119,10 @@ export async function showLetters(queue) {
   } catch (error) {
     messages.replaceChildren(notice('bad', 'The dead letters cannot be shown', error.message));
   }
+}
+
+/** Open letters stay true: what was replayed may die again at once. */
+export function followLetters(queues) {
+  const queue = queues.find(({ name }) => name === shown?.queue);
+  if (queue && queue.dead_letters !== shown.count && shown.count < MOST_LETTERS) showLetters(queue.name);
 }

@@ -2,6 +2,7 @@
 import './header.js';
 import { signIn } from './api.js';
 import { h, notice } from './dom.js';
+import { followLetters } from './ops-actions.js';
 import { showCurves } from './ops-curves.js';
 import { renewQueries, showQueries } from './ops-queries.js';
 import { renewRenders, showRenders } from './ops-renders.js';
@@ -46,6 +47,7 @@ function say(state, words) {
 }
 
 let outcomes = '';
+let troubled = false;
 
 function show(seen) {
   const ended = JSON.stringify(seen.renders_last_hour);
@@ -53,7 +55,11 @@ function show(seen) {
   outcomes = ended;
   showTiles(seen);
   showTables(seen);
-  messages.replaceChildren(...(seen.queues.problem ? [notice('bad', 'The queues cannot be seen', seen.queues.problem)] : []));
+  followLetters(seen.queues.result);
+  const { problem } = seen.queues;
+  if (problem) messages.replaceChildren(notice('bad', 'The queues cannot be seen', problem));
+  else if (troubled) messages.replaceChildren(); // what else is told there stays until the next action
+  troubled = Boolean(problem);
   say('live', `Live · ${new Date(seen.at).toLocaleTimeString('en')}`);
   sayPage('laid-out');
 }
