@@ -180,7 +180,7 @@ async def test_curves_are_drawn_from_what_the_scheduler_keeps(visitor: Any, look
     page = await _ops(visitor)
     row = page.locator("#processes tbody tr", has=page.get_by_role("cell", name="scheduler", exact=True))
     await expect(row).to_contain_text("leads")
-    store = page.locator(".curve", has_text="Store").first
+    store = page.get_by_role("img", name=re.compile("^Store:"))  # not "From asked to stored"
     await expect(store.locator("path")).to_have_attribute("d", re.compile("^M"), timeout=120_000)
     await look(page, "ops-curves")
     visitor.stack.stop("scheduler")
