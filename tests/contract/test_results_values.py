@@ -19,6 +19,7 @@ INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(max_size=20)
 FLOATS = st.floats().map(lambda value: math.nan if math.isnan(value) else value)
 BINARY = st.binary(max_size=20)
+LONGEST = timedelta(microseconds=2**63 - 1)  # that 64 bits of microseconds hold
 
 
 def decimals(precision: int, scale: int) -> st.SearchStrategy:
@@ -45,7 +46,7 @@ SCALARS: dict[pa.DataType, st.SearchStrategy] = {
 TIMES: dict[pa.DataType, st.SearchStrategy] = {
     pa.date32(): st.dates(),
     pa.time64("us"): st.times(),
-    pa.duration("us"): st.timedeltas(),
+    pa.duration("us"): st.timedeltas(-LONGEST, LONGEST),
     pa.timestamp("us"): st.datetimes(),
     pa.timestamp("ns", "Europe/Berlin"): INT64,
     pa.timestamp("s", "+05:30"): st.integers(-62_135_596_800, 253_402_300_799),

@@ -35,7 +35,9 @@ def test_a_quick_benchmark_prints_its_figures(name: str, expected: str) -> None:
 def test_an_unknown_benchmark_is_refused_with_the_names_of_all() -> None:
     done = run("pictures", "nonsense")
     assert done.returncode == 2
-    assert "'nonsense' is none of pictures, thumbnails, queue, memory, warm, results, superset, " in done.stderr
+    assert (
+        "'nonsense' is none of pictures, thumbnails, queue, memory, warm, queries, results, superset, " in done.stderr
+    )
 
 
 def test_a_quick_run_never_becomes_a_figure_of_the_documents() -> None:
