@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -64,3 +67,18 @@ def test_folders_of_dead_browsers_are_swept(tmp_path: Path, monkeypatch: pytest.
         (folder / "processes").write_text(f"{pid}\n{pid}\n{profile if folder == dead else ''}\n")
     processes.sweep()
     assert [path.exists() for path in (dead, living, profile)] == [False, True, False]
+
+
+PROMISE = (
+    "import sys; from services.renderer.processes import end_with_parent as end; end(int(sys.argv[1])); print('on')"
+)
+
+
+@pytest.mark.parametrize(("parent", "ends_with"), [(os.getpid(), 0), (2**22 + 1, -signal.SIGTERM)])
+def test_whose_parent_is_gone_already_ends_at_once(parent: int, ends_with: int) -> None:
+    """No process has the second number: it is above the kernel's limit."""
+    command = [sys.executable, "-c", PROMISE, str(parent)]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[4], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, "on" in done.stdout) == (ends_with, ends_with == 0), done.stderr
