@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.scheduler.duties import Prune, ScheduleFile
+from services.scheduler.duties import Prune, ScheduleFile, WarmUpSchedules
+from services.scheduler.warmups import WarmupFires
 from shared.errors import DatabaseUnavailable
 from shared.metadata import clock
 from shared.metadata.engine import open_engine, sessions, upgrade
@@ -117,3 +118,21 @@ def change(path: Path, text: str) -> None:
     path.write_text(text)
     later = path.stat().st_mtime + 10
     os.utime(path, (later, later))
+
+
+async def test_a_leader_that_was_held_up_publishes_nothing_that_its_successor_did(factory: Any) -> None:
+    runs, sent = Runs(factory), []
+    made = [runs.make(Order(make("dummy", {}), ("data",), From.SCHEDULE, "c0ffee", 60)) for _ in range(3)]
+
+    class HeldUp(WarmupFires):
+        def act(self, token: int) -> Any:
+            return made
+
+    class Publisher:
+        async def publish(self, run: Any) -> None:
+            sent.append(run.id)
+            for one in made:  # meanwhile, the successor sweeps
+                runs.published(one.id)
+
+    await WarmUpSchedules(HeldUp(factory), runs, Publisher(), None, lambda: datetime.now(UTC)).act(1)  # type: ignore[arg-type]
+    assert sent == [made[0].id]
