@@ -50,7 +50,7 @@ Side = Callable[[int, int], Done]  # queries, and how many are asked for at once
 
 
 def run(*, quick: bool) -> Report:
-    rounds, one, many = (1, 3, 8) if quick else (7, 40, 400)
+    rounds, one, many = (1, 3, 8) if quick else (5, 30, 200)
     before = Conditions(
         f"{rounds} interleaved rounds of {one} queries one after the other, and {many} by {AT_ONCE} at once"
     )
