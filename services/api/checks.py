@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -29,10 +29,10 @@ class Check:
     code: str = ""  # of the error, when it is not ok
 
 
-async def checked(check: Awaitable[str]) -> Check:
+async def checked(check: Callable[[], Awaitable[str]]) -> Check:
     """The outcome of a check within its time; never raises."""
     try:
-        return Check(True, await asyncio.wait_for(check, CHECK_TIMEOUT_S))
+        return Check(True, await asyncio.wait_for(check(), CHECK_TIMEOUT_S))
     except VitrineError as error:
         return Check(False, error.message, error.code)
     except TimeoutError:

@@ -52,7 +52,7 @@ class Dependencies:
             await self._look()
 
     async def _look(self) -> Mapping[str, Check]:
-        found = await asyncio.gather(*(checked(check()) for check in self._checks.values()))
+        found = await asyncio.gather(*(checked(check) for check in self._checks.values()))
         checks = dict(zip(self._checks, found, strict=True))
         for name, check in checks.items():
             metrics.DEPENDENCY_UP.labels(name).set(check.ok)

@@ -25,18 +25,18 @@ async def _listening(answer):
 
 async def test_a_broker_that_answers_is_ok():
     async with _listening(b"\x01\x00\x00") as port:
-        check = await checked(check_broker(_settings(port)))
+        check = await checked(lambda: check_broker(_settings(port)))
     assert check.ok
 
 
 async def test_what_does_not_speak_amqp_is_named():
     async with _listening(b"HTTP/1.1 400") as port:
-        check = await checked(check_broker(_settings(port)))
+        check = await checked(lambda: check_broker(_settings(port)))
     assert (check.ok, "does not speak AMQP" in check.reason) == (False, True)
 
 
 async def test_a_broker_that_is_down_is_named_without_its_password():
-    check = await checked(check_broker(_settings(1)))
+    check = await checked(lambda: check_broker(_settings(1)))
     assert not check.ok
     assert "127.0.0.1:1" in check.reason
     assert "hunter2" not in check.reason
@@ -46,5 +46,5 @@ async def test_a_check_that_falls_is_a_reason():
     async def broken():
         raise RuntimeError("x")
 
-    check = await checked(broken())
+    check = await checked(broken)
     assert (check.ok, "RuntimeError" in check.reason) == (False, True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -63,6 +66,21 @@ async def test_a_change_is_logged_once(looking: Any) -> None:
         ("readiness_changed", False),
         ("readiness_changed", True),
     ]
+
+
+async def test_a_look_that_is_given_up_before_its_checks_began_leaves_none_of_them_behind() -> None:
+    # A coroutine that nobody awaits is reported when it is collected: far away, in whatever runs then.
+    dependencies = Dependencies({"store": Store().check})
+    look = asyncio.create_task(dependencies.look())
+    with warnings.catch_warnings(record=True) as left_behind:
+        warnings.simplefilter("always")
+        await asyncio.sleep(0)  # asked
+        await asyncio.sleep(0)  # loading: its checks are scheduled and have not run
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.gather(look, return_exceptions=True)
+        gc.collect()
+    assert [str(one.message) for one in left_behind] == []
 
 
 async def test_closing_what_was_never_started_is_no_error() -> None:
