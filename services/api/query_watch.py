@@ -22,9 +22,14 @@ from shared.sqllab.history import History
 log = structlog.get_logger(__name__)
 EARLY_S, LATE_S = 0.02, 0.25  # between two looks for the end of queries: while one was asked for just now, and later
 JUST_NOW_S = 1.0
-LISTEN_S = 0.3  # between two looks for changes
+LISTEN_EARLY_S, LISTEN_LATE_S = 0.03, 0.3  # between two looks for changes
 OWN_LISTENERS = 20  # of one person in one gateway process
 BEHIND = 1000  # changes that a listener may not have read yet; older ones are dropped, the newest tell all
+
+
+def listening_pause_s(unchanged_s: float) -> float:
+    """A tenth of how long nothing changed: a short query is told of at once, a long one costs few looks."""
+    return min(max(LISTEN_EARLY_S, unchanged_s / 10), LISTEN_LATE_S)
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -60,6 +65,7 @@ class QueryWatch:
         self._asked_at = 0.0
         self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()  # what an answer that never began had
         self._since = 0.0
+        self._changed_at = 0.0
         self._seen: dict[int, float] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -138,9 +144,13 @@ class QueryWatch:
 
     async def _look_for_changes(self) -> bool:
         now, changed = await self._blocking(self._history.changed, self._since)
-        self._tell([query for query in changed if self._seen.get(query.id) != query.changed_at])
+        news = [query for query in changed if self._seen.get(query.id) != query.changed_at]
+        self._tell(news)
         self._note(now, changed)
-        await asyncio.sleep(LISTEN_S)
+        clock = asyncio.get_running_loop().time
+        if news:
+            self._changed_at = clock()
+        await asyncio.sleep(listening_pause_s(clock() - self._changed_at))
         if not self._listeners:
             self._since = 0.0
         return bool(self._listeners)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.api.blocking import Blocking
-from services.api.query_watch import OWN_LISTENERS, Listener, QueryWatch
+from services.api.query_watch import OWN_LISTENERS, Listener, QueryWatch, listening_pause_s
 from shared.errors import TooManyRequests
 from shared.metadata.engine import open_metadata, sessions, upgrade
 from shared.metadata.models import Database, Query
@@ -111,6 +111,13 @@ async def test_a_change_right_after_one_began_to_listen_is_told(desk: Desk) -> N
             break
     assert [(one.client_id, one.status) for one in told] == [("mine", "success")]
     await desk.watch.close()
+
+
+@pytest.mark.parametrize(("unchanged_s", "pause_s"), [(0, 0.03), (1, 0.1), (2, 0.2), (3600, 0.3)])
+def test_looks_follow_one_another_closely_after_a_change_and_seldom_without_one(
+    unchanged_s: float, pause_s: float
+) -> None:
+    assert listening_pause_s(unchanged_s) == pytest.approx(pause_s)
 
 
 async def test_one_that_nobody_has_any_more_takes_no_room(desk: Desk) -> None:
