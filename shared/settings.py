@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from shared.errors import InvalidInput
@@ -33,12 +33,13 @@ from shared.setting_types import (
     StrongSecret,
     Url,
 )
+from shared.superset_settings import SupersetSettings
 from shared.targets import Size
 
 PREFIX = "VITRINE_"
 
 
-class Settings(QuerySettings, ResultsSettings, OperationsSettings, NetworkSettings, BaseSettings):
+class Settings(QuerySettings, ResultsSettings, OperationsSettings, NetworkSettings, SupersetSettings, BaseSettings):
     """Frozen; build it once per process with `load()` and hand it on."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -105,28 +106,6 @@ class Settings(QuerySettings, ResultsSettings, OperationsSettings, NetworkSettin
         "auto", description="auto: on wherever it can run, else off with a warning."
     )
     egress_hosts: Hosts = Field((), description="HOST:PORT pairs that pages may reach besides the gateway.")
-
-    # Superset
-    superset_url: Url | None = Field(
-        None, description="Where gateway and renderer reach a Superset; empty: there is none. See docs/superset.md."
-    )
-    superset_username: str = Field(
-        "", description="The account that reads Superset for Vitrine: lists, users, row-level rules, the log."
-    )
-    superset_passwords: Passwords = Field(
-        {}, description='Passwords of Superset users: `{"vitrine": "…", "ann": "…"}`, the reading account among them.'
-    )
-    superset_secret_key: SecretStr = Field(
-        SecretStr(""), description="Superset's SECRET_KEY: lets the renderer sign in as any user. It is never sent."
-    )
-    superset_user_id: int | None = Field(
-        None, ge=1, description="Superset's id of the reading account; only where that has no password."
-    )
-    superset_cookie: str = Field("session", pattern=r"^[!#-+\--:<-~]+$", description="Superset's SESSION_COOKIE_NAME.")
-    superset_timeout_s: float = Field(20, gt=0, le=300, description="How long Superset's API may take to answer.")
-    default_catalog: Literal["native", "superset"] = Field(
-        "native", description="Whose targets plain ids are, as in /api/v1/dashboard/1; others are CATALOG:ID."
-    )
 
     # Pages of other applications
     pages_file: Path | None = Field(
@@ -199,22 +178,6 @@ class Settings(QuerySettings, ResultsSettings, OperationsSettings, NetworkSettin
         9810, ge=0, le=65_535, description="Port of the warming process's /metrics; 0: none."
     )
     scheduler_metrics_port: int = Field(9809, ge=0, le=65_535, description="Port of the scheduler's /metrics; 0: none.")
-
-    @model_validator(mode="after")
-    def _reader(self) -> Settings:
-        if self.default_catalog == "superset" and self.superset_url is None:
-            raise ValueError("superset_url: is not set, and default_catalog is superset")
-        if self.superset_url is None:
-            return self
-        if not self.superset_username:
-            raise ValueError("superset_username: is not set; it names the account that reads Superset")
-        signed = self.superset_secret_key.get_secret_value() and self.superset_user_id is not None
-        if self.superset_username not in self.superset_passwords and not signed:
-            raise ValueError(
-                f"superset_passwords: has no password for {self.superset_username!r}; add it, or set "
-                "superset_secret_key and superset_user_id"
-            )
-        return self
 
     @model_validator(mode="after")
     def _budget(self) -> Settings:
