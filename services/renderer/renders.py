@@ -6,7 +6,8 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,6 +35,27 @@ KEY = re.compile(r"[0-9a-f]{32}")
 CLEAN_UP_S = 0.8  # after an interrupt dramatiq gives a coroutine 1.0 s
 
 
+@contextmanager
+def _told_of(request: RenderRequest) -> Iterator[None]:
+    """What log, metrics and trace tell of a render while it goes on."""
+    with (
+        logs.bound(
+            correlation_id=request.correlation_id, request_id=request.id, target=str(request.target), key=request.key
+        ),
+        metrics.RENDERS_IN_FLIGHT.track_inprogress(),
+        tracing.span(
+            "render",
+            trace=request.correlation_id,
+            handles=request.id,
+            kind="consumer",
+            target=str(request.target),
+            executor=request.executor,
+            key=request.key,
+        ),
+    ):
+        yield
+
+
 class Renders:
     """Idempotent: a redelivered request that is already stored, or that a newer generation replaced, ends at once."""
 
@@ -55,24 +77,7 @@ class Renders:
 
     async def handle(self, request: RenderRequest, is_last_try: bool) -> None:
         """Render and store. Raises a VitrineError; unless it will be tried again, the status is Error by then."""
-        with (
-            logs.bound(
-                correlation_id=request.correlation_id,
-                request_id=request.id,
-                target=str(request.target),
-                key=request.key,
-            ),
-            metrics.RENDERS_IN_FLIGHT.track_inprogress(),
-            tracing.span(
-                "render",
-                trace=request.correlation_id,
-                handles=request.id,
-                kind="consumer",
-                target=str(request.target),
-                executor=request.executor,
-                key=request.key,
-            ),
-        ):
+        with _told_of(request):
             timeline, evidence = Timeline(), Evidence()
             started = datetime.now(UTC)
             timeline.add("queued", max(0.0, (started - request.published_at).total_seconds()))
