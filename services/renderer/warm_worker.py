@@ -38,7 +38,7 @@ from shared.store import open_store, pictures_in
 from shared.warmup.runs import FAULT
 
 log = structlog.get_logger(__name__)
-NICE = 10
+NICE = 19  # the least: whatever else runs on the machine comes first
 SLOT_WAIT_S = 5.0  # in hand of a worker; then the message waits in the queue
 BUSY_MS = 2000
 PATIENCE_S = 900  # beyond every limit of our own: a bug must not hold a worker's thread for ever

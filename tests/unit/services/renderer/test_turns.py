@@ -12,7 +12,7 @@ async def begin(turns, order, name, *, viewer, until, begun=None):
 
 
 async def test_what_nobody_waits_for_does_not_begin_while_somebody_waits():
-    turns, end = Turns(), asyncio.Event()
+    turns, end = Turns(quiet_s=0.05), asyncio.Event()
     order: list[str] = []
     viewer = asyncio.create_task(begin(turns, order, "viewer", viewer=True, until=end))
     await asyncio.sleep(0)
@@ -46,3 +46,17 @@ async def test_viewers_who_never_stop_do_not_keep_the_rest_away_for_ever():
     await begin(turns, order, "bulk", viewer=False, until=end)
     assert order == ["viewer", "bulk"]
     viewer.cancel()
+
+
+async def test_what_nobody_waits_for_does_not_begin_between_two_viewers():
+    turns, end = Turns(quiet_s=0.2), asyncio.Event()
+    end.set()
+    order: list[str] = []
+    await begin(turns, order, "viewer", viewer=True, until=end)
+    bulk = asyncio.create_task(begin(turns, order, "bulk", viewer=False, until=end))
+    await asyncio.sleep(0.05)
+    await begin(turns, order, "viewer", viewer=True, until=end)
+    await asyncio.sleep(0.05)
+    assert order == ["viewer", "viewer"]
+    await bulk
+    assert order == ["viewer", "viewer", "bulk"]
