@@ -5,6 +5,7 @@
 #   database_password   PostgreSQL's; metadata_url has it in place
 #   broker_url          with RabbitMQ's password; rabbitmq.conf gives the same to RabbitMQ
 #   demo_password       of the people of the demo; grafana_password, of Grafana's admin
+#   superset_…          of the Superset to try it with: its key, its admin's password, the password of who reads it for us
 #
 # The folder is closed to others; the files in it are readable, as the containers' users are not the machine's.
 # To change a password, change it in the server first. Prints nothing secret.
@@ -26,6 +27,9 @@ make secret_key "$(random 32)"
 make database_password "$(random 16)"
 make demo_password "$(random 8)"
 make grafana_password "$(random 8)"
+make superset_secret_key "$(random 32)"
+make superset_admin_password "$(random 8)"
+make superset_passwords "{\"vitrine\": \"$(random 16)\"}"
 make metadata_url "postgresql://vitrine:$(<"$folder/database_password")@postgres:5432/vitrine"
 make broker_url "amqp://vitrine:$(random 16)@rabbitmq:5672/vitrine"
 password=$(sed -E 's|^amqps?://[^:]*:([^@]*)@.*|\1|' "$folder/broker_url")
