@@ -21,7 +21,7 @@ def test_a_superset_shows_pictures_that_vitrine_made(project: Project) -> None:
     here = installed()
     variables = {"SUPERSET_OF_THE_TESTS": str(here), "DEPLOY_SUPERSET": f"127.0.0.1:{PORT}"}
     with_examples = ("run", "--rm", "--no-deps", "--user", "root", "superset", "sh", "-c")
-    project.compose(*PROFILE, *with_examples, f"cp -r {here}/home/. /app/superset_home", **variables)
+    project.compose(*PROFILE, *with_examples, f"cp -r {here}/home/. /app/superset_home", timeout_s=UP_S, **variables)
     project.compose(*PROFILE, "up", "-d", timeout_s=UP_S, **variables)
     for service, count in {"superset": 1, "superset-nginx": 1, **dict.fromkeys(OURS, 2)}.items():
         project.wait_healthy(service, count, UP_S)
