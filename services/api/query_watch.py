@@ -20,7 +20,7 @@ from shared.metadata.models import Query
 from shared.sqllab.history import History
 
 log = structlog.get_logger(__name__)
-EARLY_S, LATE_S = 0.02, 0.25  # between two looks for the end of queries: while one was asked for just now, and later
+EARLY_S, LATE_S = 0.01, 0.25  # between two looks for the end of queries: while one was asked for just now, and later
 JUST_NOW_S = 1.0
 LISTEN_EARLY_S, LISTEN_LATE_S = 0.03, 0.3  # between two looks for changes
 OWN_LISTENERS = 20  # of one person in one gateway process

@@ -20,10 +20,11 @@ import structlog
 
 from shared.errors import DatabaseUnavailable
 from shared.sqllab.records import Hold, Queries
+from shared.sqllab.states import QueryState
 
 log = structlog.get_logger(__name__)
 LOOK_S = 0.25  # a stop reaches the database this late, and a round trip
-NOTE_S = 1.0  # between two notes of a query's progress
+NOTE_S = 1.0  # between two notes of a query's progress, the first of them after so long
 CANCEL_AGAIN_S = 1.0  # a cancel can fall between two statements
 
 
@@ -51,10 +52,17 @@ class Running:
         self.rows = 0
         self.progress = 0
         self.statements_done = 0
-        self.noted: tuple[int, int, int] = (0, 0, 0)
+        self.is_fetching = False
+        self.noted = self.progress_now
         self.noted_at = self.began
         self.handed_off = False
         self.cancelled_at = 0.0
+
+    @property
+    def progress_now(self) -> dict[str, Any]:
+        """Columns of its row."""
+        state = {"status": QueryState.FETCHING.value} if self.is_fetching else {}
+        return {"rows": self.rows, "progress": self.progress, "statements_done": self.statements_done, **state}
 
 
 class Keeper:
@@ -132,10 +140,10 @@ class Keeper:
                 one.verdict = one.verdict or Verdict.LOST
             elif look.stop_asked_by is not None and one.verdict is None:
                 one.verdict, one.stopped_by = Verdict.STOPPED, look.stop_asked_by
-            progress = (one.rows, one.progress, one.statements_done)
+            progress = one.progress_now
             if one.verdict is None and progress != one.noted and now - one.noted_at > NOTE_S:
                 one.noted, one.noted_at = progress, now
-                self._queries.note(one.hold, rows=one.rows, progress=one.progress, statements_done=one.statements_done)
+                self._queries.note(one.hold, **progress)
 
     def _judge(self, running: list[Running]) -> None:
         now = time.monotonic()

@@ -161,7 +161,7 @@ class ScriptRun:
 
     def _fetch(self, cursor: Cursor, statement: Statement) -> Outcome:
         assert cursor.schema is not None  # looked at by the caller
-        self._move(QueryState.FETCHING)
+        self._running.is_fetching = True  # the keeper says so, if it lasts
         limit, truncated = self._query.row_limit, False
         left_s = max(self._running.ends_at - time.monotonic(), 0.0)
         with self._results.writer(self._key, cursor.schema, self._settings.results_ttl_s, writing_s=left_s) as writer:

@@ -173,7 +173,7 @@ class Queries:
         return self._set(_held_by(hold), state, values, again=True)
 
     def note(self, hold: Hold, **values: Any) -> None:
-        """Progress, without a change of state."""
+        """Progress of one in hand; `status` among it, from running to fetching."""
         with writing(self._sessions) as session:
             mine = _held_by(hold) & Query.status.in_(HELD_WORDS)
             session.execute(update(Query).where(mine).values(**values, changed_at=database_now(session)))
