@@ -57,5 +57,6 @@ def project(engine: Engine) -> Iterator[Project]:
 
 
 @pytest.fixture(scope="session")
-def ada(project: Project) -> Somebody:
-    return Somebody(project.url, "ada", project.secret("demo_password"))
+def ada(project: Project) -> Iterator[Somebody]:
+    with contextlib.closing(Somebody(project.url, "ada", project.secret("demo_password"))) as somebody:
+        yield somebody

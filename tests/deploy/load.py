@@ -27,6 +27,9 @@ class Somebody:
         answer.raise_for_status()
         self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
+    def close(self) -> None:
+        self.client.close()
+
     def targets(self) -> list[str]:
         """Paths of everything that they may see: `chart/1`, `dashboard/2` …"""
         found = []

@@ -10,19 +10,32 @@ from PIL import Image
 
 from tests.deploy.engine import ROOT
 from tests.deploy.project import OURS, UP_S, Project
-from tests.harness import wait_until
+from tests.harness import HarnessError, wait_until
 from tests.harness.superset import ADMIN, installed
 
 PORT = 18090  # in the engine
 PROFILE = ("-f", "tests/deploy/superset.yml", "--profile", "superset")
+FILL = """
+cp -r {here}/home/. $SUPERSET_HOME
+python3 -m venv --without-pip $SUPERSET_HOME/venv
+echo {here}/venv/lib/python3.11/site-packages >$SUPERSET_HOME/venv/lib/python3.11/site-packages/its.pth
+for program in superset gunicorn; do
+    sed "1s|.*|#!$SUPERSET_HOME/venv/bin/python|" {here}/venv/bin/$program >$SUPERSET_HOME/venv/bin/$program
+    chmod +x $SUPERSET_HOME/venv/bin/$program
+done
+"""
 
 
 def test_a_superset_shows_pictures_that_vitrine_made(project: Project) -> None:
     here = installed()
     variables = {"SUPERSET_OF_THE_TESTS": str(here), "DEPLOY_SUPERSET": f"127.0.0.1:{PORT}"}
-    with_examples = ("run", "--rm", "--no-deps", "--user", "root", "superset", "sh", "-c")
-    project.compose(*PROFILE, *with_examples, f"cp -r {here}/home/. /app/superset_home", timeout_s=UP_S, **variables)
-    project.compose(*PROFILE, "up", "-d", timeout_s=UP_S, **variables)
+    once = ("run", "--rm", "--no-deps", "superset", "sh", "-euc", FILL.format(here=here))
+    project.compose(*PROFILE, *once, timeout_s=UP_S, **variables)
+    try:
+        project.compose(*PROFILE, "up", "-d", timeout_s=UP_S, **variables)
+    except HarnessError as error:
+        log = project.compose(*PROFILE, "logs", "--tail", "40", "superset", **variables, timeout_s=UP_S)
+        raise HarnessError(f"{error}\n{log}") from None
     for service, count in {"superset": 1, "superset-nginx": 1, **dict.fromkeys(OURS, 2)}.items():
         project.wait_healthy(service, count, UP_S)
     with httpx.Client(base_url=f"http://127.0.0.1:{project.engine.publish(PORT)}", timeout=60) as admin:
