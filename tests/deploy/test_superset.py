@@ -18,7 +18,9 @@ PROFILE = ("-f", "tests/deploy/superset.yml", "--profile", "superset")
 FILL = """
 cp -r {here}/home/. $SUPERSET_HOME
 python3 -m venv --without-pip $SUPERSET_HOME/venv
-echo {here}/venv/lib/python3.11/site-packages >$SUPERSET_HOME/venv/lib/python3.11/site-packages/its.pth
+packages=$SUPERSET_HOME/venv/lib/python3.11/site-packages
+echo {here}/venv/lib/python3.11/site-packages >$packages/its.pth
+echo 'from asyncio import timeout' >$packages/async_timeout.py # redis wants it before Python 3.11.3
 for program in superset gunicorn; do
     sed "1s|.*|#!$SUPERSET_HOME/venv/bin/python|" {here}/venv/bin/$program >$SUPERSET_HOME/venv/bin/$program
     chmod +x $SUPERSET_HOME/venv/bin/$program
