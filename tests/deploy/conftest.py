@@ -37,8 +37,6 @@ def engine(pytestconfig: pytest.Config) -> Iterator[Engine]:
     except NoEngine as error:
         pytestconfig.stash[NOT_RUN] = str(error)
         pytest.skip(f"THE DEPLOYMENT WAS NOT RUN: {error}")
-    except HarnessError as error:
-        pytest.fail(str(error), pytrace=False)
     with contextlib.closing(engine):
         yield engine
 

@@ -24,7 +24,7 @@ COMMAND_S = 300
 
 
 class NoEngine(Exception):
-    """Neither is there; says what was looked for."""
+    """Neither can run; says what was looked for, or what it said."""
 
 
 class Engine:
@@ -71,7 +71,7 @@ class Engine:
 
 
 def open_engine() -> Engine:
-    """Raises NoEngine when there is none, HarnessError when the one that is there does not start."""
+    """Raises NoEngine when there is none, or the one that is there cannot run here."""
     folder = Path(os.environ.get(VARIABLE) or BESIDE).absolute()
     if _answers():
         # The throw-away one may run already: its published ports are reached through `forward`.
@@ -85,9 +85,9 @@ def open_engine() -> Engine:
             ["bash", "-c", script, folder / "up"], capture_output=True, text=True, timeout=START_S, check=False
         )
     except subprocess.TimeoutExpired:
-        raise HarnessError(f"{folder}/up did not start an engine within {START_S} s") from None
+        raise NoEngine(f"{folder}/up did not start an engine within {START_S} s") from None
     if done.returncode:
-        raise HarnessError(f"{folder}/up failed:\n{done.stderr[-4000:]}")
+        raise NoEngine(f"{folder}/up failed:\n{done.stderr[-4000:]}")
     environment = dict(entry.split("=", 1) for entry in done.stdout.split("\0") if "=" in entry)
     return Engine(environment, folder, started=True)
 

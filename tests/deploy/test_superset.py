@@ -40,15 +40,16 @@ def test_a_superset_shows_pictures_that_vitrine_made(project: Project) -> None:
         raise HarnessError(f"{error}\n{log}") from None
     for service, count in {"superset": 1, "superset-nginx": 1, **dict.fromkeys(OURS, 2)}.items():
         project.wait_healthy(service, count, UP_S)
-    with httpx.Client(base_url=f"http://127.0.0.1:{project.engine.publish(PORT)}", timeout=60) as admin:
+    url = f"http://127.0.0.1:{project.engine.publish(PORT)}"
+    with httpx.Client(base_url=url, timeout=60, follow_redirects=True) as admin:
         log_in = {"username": ADMIN, "password": ADMIN, "provider": "db"}
         token = admin.post("/api/v1/security/login", json=log_in).raise_for_status().json()["access_token"]
         admin.headers["Authorization"] = f"Bearer {token}"
         _check_reader(admin)
         dashboards = admin.get("/api/v1/dashboard/").raise_for_status().json()["result"]
         title = "FCC New Coder Survey 2018"
-        (url,) = [one["thumbnail_url"] for one in dashboards if one["dashboard_title"] == title]
-        picture = wait_until(lambda: _picture(admin, url), 240, f"the thumbnail of {title}", interval_s=1)
+        (place,) = [one["thumbnail_url"] for one in dashboards if one["dashboard_title"] == title]
+        picture = wait_until(lambda: _picture(admin, place), 240, f"the thumbnail of {title}", interval_s=1)
     assert picture.size == (800, 600)
     assert len(picture.convert("L").getcolors() or []) > 20, "it is blank"
 
@@ -66,7 +67,7 @@ def _check_reader(admin: httpx.Client) -> None:
     assert [[one["name"] for one in man["roles"]] for man in people if man["username"] == "vitrine"] == [["Vitrine"]]
 
 
-def _picture(admin: httpx.Client, url: str) -> Image.Image | None:
-    answer = admin.get(url)
+def _picture(admin: httpx.Client, place: str) -> Image.Image | None:
+    answer = admin.get(place)
     assert answer.status_code in (200, 202), answer.text
     return Image.open(io.BytesIO(answer.content)) if answer.status_code == 200 else None
