@@ -139,7 +139,11 @@ def test_values_of_every_type_come_out_as_they_are(sample: Sample, name: str) ->
     engine = sample.engine.dialect.name.lower().replace("mysql", "mariadb")
     one = KINDS[engine][name]
 
-    @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
     @given(st.lists(st.none() | one.values, min_size=1, max_size=5).filter(lambda values: values.count(None) < 5))
     def check(values: list[Any]) -> None:
         said = [one.null if value is None else one.sql(value) for value in values]
