@@ -73,7 +73,7 @@ bench: install ## benchmarks against named peers, into docs/benchmarks.md
 
 compose-up: ## Vitrine in containers, at http://127.0.0.1:8080 (DEMO=1: and the demo; SUPERSET=1: and a Superset)
 	@deploy/secrets.sh
-	@$(if $(filter 1,$(SUPERSET)),cp -n deploy/superset/settings.env deploy/settings.env)
+	@$(if $(filter 1,$(SUPERSET)),[ -e deploy/settings.env ] || cp deploy/superset/settings.env deploy/settings.env)
 	@cd deploy && docker compose $(if $(filter 1,$(SUPERSET)),--profile superset) up -d --build --wait
 	@$(if $(filter 1,$(DEMO)),cd deploy && docker compose --profile demo run --rm --build demo)
 

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Makes the secrets of deploy/compose.yml that are not there yet, in deploy/secrets or the folder given:
+# Makes the secrets of deploy/compose.yml that are not there yet, in the folder given, else in that of DEPLOY_SECRETS (from
+# the environment or deploy/.env, relative to deploy/), else in deploy/secrets:
 #
 #   secret_key          signs log-ins and the renderer's sign-in
 #   database_password   PostgreSQL's; metadata_url has it in place
@@ -10,7 +11,13 @@
 # The folder is closed to others; the files in it are readable, as the containers' users are not the machine's.
 # To change a password, change it in the server first. Prints nothing secret.
 set -euo pipefail
-folder=${1:-$(dirname "${BASH_SOURCE[0]}")/secrets}
+here=$(dirname "${BASH_SOURCE[0]}")
+folder=${1:-}
+if [[ -z $folder ]]; then
+    told=${DEPLOY_SECRETS:-$([[ ! -e $here/.env ]] || sed -n 's/^DEPLOY_SECRETS=//p' "$here/.env" | tail -n 1)}
+    folder=${told:-./secrets}
+    [[ $folder == /* ]] || folder=$here/$folder
+fi
 umask 022
 mkdir -p -m 700 "$folder"
 

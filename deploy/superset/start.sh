@@ -7,9 +7,8 @@ here=$(dirname "${BASH_SOURCE[0]}")
 
 if [[ ! -e $SUPERSET_HOME/set-up ]]; then
     superset db upgrade
-    superset fab create-admin --username admin --firstname Ada --lastname Admin --email admin@localhost \
-        --password "$(<"$secrets/superset_admin_password")"
     superset init
+    python "$here/account.py" admin Admin <"$secrets/superset_admin_password"
     [[ ${SUPERSET_LOAD_EXAMPLES:-yes} == no ]] || superset load-examples
     python -c 'import json, sys; print(json.load(open(sys.argv[1]))["vitrine"])' "$secrets/superset_passwords" |
         python "$here/account.py" vitrine

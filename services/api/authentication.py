@@ -67,7 +67,7 @@ class Authentication:
                 return
             case None:
                 raise Forbidden("This route has no policy; nobody may use it.")
-        presented = _presented(req, self._services)
+        presented = _presented(req, self._services, policy)
         if presented is None:
             raise Unauthenticated("Log in first: send a Bearer token or the session cookie.")
         identity = await self._identities.load(presented, lambda: self._identify(presented), ttl_of=_seconds_left)
@@ -181,8 +181,11 @@ def session_of(req: Request, services: Services) -> str | None:
     return presented.token if presented else None
 
 
-def _presented(req: Request, services: Services) -> Presented | None:
-    """A header wins; of two cookies, that of the default catalog. Raises Unauthenticated for another scheme."""
+def _presented(req: Request, services: Services, policy: Policy = Policy.PEOPLE) -> Presented | None:
+    """A header wins; of two cookies, that of the default catalog, but where only our own people have something to do.
+
+    Two on one host are common: browsers send cookies to every port of it. Raises Unauthenticated for another scheme.
+    """
     header = req.auth
     if header:
         scheme, _, token = header.partition(" ")
@@ -192,7 +195,7 @@ def _presented(req: Request, services: Services) -> Presented | None:
     names = [(COOKIE, False)]
     if services.superset is not None:
         names.append((services.settings.superset_cookie, True))
-    if services.settings.default_catalog == SUPERSET:
+    if services.settings.default_catalog == SUPERSET and policy.scope is None:
         names.reverse()
     for name, of_superset in names:
         values = req.get_cookie_values(name)

@@ -84,7 +84,7 @@ class Renders:
             tracing.past("queued", request.published_at, started)
             try:
                 async with self._turns.take(viewer=request.origin is Origin.VIEWER):
-                    render = self._render(request, timeline, evidence)
+                    render = self._render(request, started, timeline, evidence)
                     outcome, failed_charts = await self.desk.work(request, render)
             except asyncio.CancelledError:
                 cut = DeadlineExceeded("The render was cut: by its time limit, or because the renderer was stopped.")
@@ -121,10 +121,10 @@ class Renders:
             )
 
     async def _render(
-        self, request: RenderRequest, timeline: Timeline, evidence: Evidence
+        self, request: RenderRequest, started: datetime, timeline: Timeline, evidence: Evidence
     ) -> tuple[str, tuple[tuple[str, str], ...]]:
-        # A render's own budget holds also for bulk requests, whose deadline is far away.
-        deadline = min(request.deadline, datetime.now(UTC) + timedelta(seconds=self._settings.render_deadline_s))
+        # A render's own budget holds also for bulk requests, whose deadline is far away; waiting for its turn counts.
+        deadline = min(request.deadline, started + timedelta(seconds=self._settings.render_deadline_s))
         if not await self._pictures.start(request.key, request.generation, OWNER, deadline=deadline):
             return "superseded", ()
         if datetime.now(UTC) >= request.deadline:  # asked second: what is stored already is no failure, however late

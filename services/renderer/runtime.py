@@ -36,7 +36,7 @@ from shared.store import open_store, pictures_in
 from shared.store.pictures import Pictures
 
 log = structlog.get_logger(__name__)
-SPARE_FOR_VIEWERS = 1
+SPARE_FOR_VIEWERS = 1  # pages of the browser
 START_S = 60
 DRAIN_S = 30
 
@@ -83,8 +83,8 @@ class Runtime(dramatiq.Middleware):
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         if isinstance(worker, SideWorker):
             return
-        # No more than render_threads of each queue are in hand: with one thread more, a viewer always finds one.
-        worker.worker_threads += SPARE_FOR_VIEWERS
+        # Of each of the two queues so many are in hand: what waits for its turn keeps no viewer from a thread.
+        worker.worker_threads += self._settings.render_threads
         if self._own_process:
             end_with_parent(_master())
             self._children = [Child(module) for module in children_of(self._settings)]

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 PATIENCE_S = 20.0  # viewers who never stop must not keep pictures from being refreshed
-QUIET_S = 1.0  # so long after a viewer's render another one is expected
+QUIET_S = 0.25  # so long after a viewer's render another one is expected
 
 
 class Turns:

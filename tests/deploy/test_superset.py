@@ -42,7 +42,7 @@ def test_a_superset_shows_pictures_that_vitrine_made(project: Project) -> None:
         project.wait_healthy(service, count, UP_S)
     url = f"http://127.0.0.1:{project.engine.publish(PORT)}"
     with httpx.Client(base_url=url, timeout=60, follow_redirects=True) as admin:
-        log_in = {"username": ADMIN, "password": ADMIN, "provider": "db"}
+        log_in = {"username": ADMIN, "password": project.secret("superset_admin_password"), "provider": "db"}
         token = admin.post("/api/v1/security/login", json=log_in).raise_for_status().json()["access_token"]
         admin.headers["Authorization"] = f"Bearer {token}"
         _check_reader(admin)

@@ -1,4 +1,5 @@
 import pytest
+from pydantic import SecretStr
 
 from services.api.app import create_app, routes
 from services.api.policy import Policy
@@ -113,6 +114,22 @@ async def test_a_route_without_a_policy_is_closed(make_services, publisher):
     headers = {"Authorization": f"Bearer {services.tokens.issue('ada', Audience.API, 60)}"}
     async with testing.ASGIConductor(app) as conductor:
         assert (await conductor.simulate_get("/forgotten", headers=headers)).status_code == 403
+
+
+WITH_SUPERSET = {
+    "superset_url": "http://127.0.0.1:1",  # it answers nobody
+    "superset_username": "vitrine",
+    "superset_passwords": {"vitrine": SecretStr("x")},
+    "default_catalog": "superset",
+}
+
+
+@pytest.mark.parametrize("gateway", [WITH_SUPERSET], indirect=True)
+async def test_of_two_cookies_ours_opens_what_only_our_people_may(gateway):
+    ours = gateway.cookie("ada")["Cookie"]
+    both = {"Cookie": f"session=somebody-of-superset; {ours}"}
+    assert (await gateway.get("/api/v1/ops", "", headers=both)).status_code == 200
+    assert (await gateway.get("/api/v1/dashboard/", "", headers=both)).status_code == 503  # Superset is asked who it is
 
 
 @pytest.mark.parametrize("accept", ["text/html,*/*;q=0.8", "*/*"])
