@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 from sqlalchemy.orm import Session, sessionmaker
@@ -62,6 +63,7 @@ class Runner:
         began = time.monotonic()
         with metrics.QUERIES_IN_HAND.track_inprogress(), self._keeper.keeping(hold, hand_off) as running:
             end = self._ended(running)
+            end = replace(end, statements_done=running.statements_done) if end is not None else None
             if end is None or not self._write_down(running, end):
                 if end is not None and end.results_key is not None:
                     self._forget(end.results_key)

@@ -85,6 +85,7 @@ class End:
     code: str = ""
     reason: str = ""
     rows: int | None = None
+    statements_done: int | None = None
     results_key: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -266,6 +267,7 @@ def _ended(end: End) -> dict[str, Any]:
         "lease_until": 0.0,
         "server_id": None,
         **({"rows": end.rows} if end.rows is not None else {}),
+        **({"statements_done": end.statements_done} if end.statements_done is not None else {}),
         **({"extra": dict(end.extra)} if end.extra else {}),
         **({"progress": 100} if end.state is QueryState.SUCCESS else {}),
     }
