@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -61,19 +63,33 @@ def run_here(desk: Desk, order: Order) -> Query:
 
 
 def wait_for(desk: Desk, query_id: int, take: Callable[[], None] = lambda: None) -> Query:
-    """The query when it has ended; on Ctrl-C it is stopped first. `take`: called now and then while it is pending."""
+    """The query when it has ended; on Ctrl-C it is stopped first. `take`: called now and then while it is pending.
+
+    A handler and no KeyboardInterrupt: that can be raised where a library swallows it, and a second one is for whoever
+    has no patience.
+    """
+    stop = threading.Event()
+
+    def heed(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = signal.signal(signal.SIGINT, heed)
     try:
-        return _ended(desk, query_id, None, take)
-    except KeyboardInterrupt:
-        desk.queries.stop(query_id, "")
-        return _ended(desk, query_id, time.monotonic() + STOP_S, lambda: None)
+        return _ended(desk, query_id, stop, take)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
-def _ended(desk: Desk, query_id: int, until: float | None, take: Callable[[], None]) -> Query:
-    sweeper, look_at = Sweeper(desk.sessions, desk.queries), 0.0
+def _ended(desk: Desk, query_id: int, stop: threading.Event, take: Callable[[], None]) -> Query:
+    sweeper, look_at, give_up_at = Sweeper(desk.sessions, desk.queries), 0.0, math.inf
     while True:
+        if stop.is_set() and give_up_at == math.inf:
+            desk.queries.stop(query_id, "")
+            give_up_at = time.monotonic() + STOP_S
         query = desk.queries.find(Query.id == query_id)
-        if query.ended_at is not None or (until is not None and time.monotonic() > until):
+        if query.ended_at is not None or time.monotonic() > give_up_at:
             return query
         if time.monotonic() >= look_at:
             if desk.settings.embedded:  # there may be nobody else who ends what a dead process left
