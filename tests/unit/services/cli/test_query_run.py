@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import signal
 import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -57,13 +60,33 @@ def refused(desk: Desk) -> int:
 
 
 def test_it_waits_for_room_and_then_runs(desk: Desk) -> None:
-    hold, ended = held(desk), []
-    thread = threading.Thread(target=lambda: ended.append(run_here(desk, order(desk))), daemon=True)
-    thread.start()
-    wait_until(lambda: refused(desk), 30, "it to be refused")
-    assert desk.queries.end(hold, End(QueryState.SUCCESS))
-    thread.join(30)
-    assert [query.status for query in ended] == ["success"]
+    hold = held(desk)
+
+    def make_room() -> None:
+        wait_until(lambda: refused(desk), 30, "it to be refused")
+        desk.queries.end(hold, End(QueryState.SUCCESS))
+
+    elsewhere = threading.Thread(target=make_room)
+    elsewhere.start()
+    assert run_here(desk, order(desk)).status == "success"
+    elsewhere.join(30)
+    assert desk.queries.find(Query.id == hold.query.id).status == "success"
+
+
+def test_ctrl_c_is_heeded_wherever_it_comes(desk: Desk) -> None:
+    """Also where a KeyboardInterrupt would be swallowed: in the midst of a look at the database."""
+    look, looks = desk.queries.find, itertools.count()
+
+    def interrupted(*where: Any) -> Query:
+        if next(looks) == 1:
+            with contextlib.suppress(KeyboardInterrupt):  # as a library might
+                signal.raise_signal(signal.SIGINT)
+        return look(*where)
+
+    desk.queries.find = interrupted  # type: ignore[method-assign]
+    hold = held(desk)  # no room: it would wait for ever
+    assert run_here(desk, order(desk)).status == "stopped"
+    assert look(Query.id == hold.query.id).status == "running"
 
 
 def test_what_a_dead_process_held_takes_no_room(desk: Desk) -> None:
