@@ -29,6 +29,7 @@ from shared.settings import Settings
 log = structlog.get_logger(__name__)
 CLEAN_UP_S = 0.8  # after an interrupt dramatiq gives a coroutine 1.0 s
 WEIGH_EVERY = 10  # renders between two looks at the browser's memory
+RESOLVE_S = 3.0  # between two looks whether hosts are still where the browser was told
 Reason = Literal["first", "recycle", "crash"]
 
 
@@ -62,6 +63,8 @@ class BrowserPool:
         self._slots = asyncio.Semaphore(self._size)
         self._launching = asyncio.Lock()
         self._browser: RunningBrowser | None = None
+        self._places: Mapping[str, str] = {}  # HOST:PORT → the address that the browser was told
+        self._resolved_at = 0.0
         self._started = self._draining = self._launch_failed = False
         self._stats = PoolStats()
         self._background: set[asyncio.Task[Any]] = set()
@@ -179,7 +182,7 @@ class BrowserPool:
         """The browser that takes new leases, started anew when it is retired or dead. Raises BrowserUnavailable."""
         async with self._launching:
             old = self._browser
-            if old is not None and old.is_alive and not old.retired:
+            if old is not None and old.is_alive and not old.retired and not await self._has_moved():
                 return old
             reason: Reason = "first" if old is None else "recycle" if old.is_alive else "crash"
             if old is not None and reason == "crash":
@@ -196,9 +199,23 @@ class BrowserPool:
                 self._close_if_done(old)
             return self._browser
 
+    async def _has_moved(self) -> bool:
+        """Whether a host is elsewhere by now than the browser was told: containers are replaced under a name."""
+        if time.monotonic() - self._resolved_at < RESOLVE_S:
+            return False
+        self._resolved_at = time.monotonic()
+        found = await asyncio.to_thread(_addresses, self.egress.pairs)
+        moved = sorted(pair for pair, told in self._places.items() if told and found[pair] and told not in found[pair])
+        if moved:
+            log.info("hosts_moved", hosts=moved)
+        return bool(moved)
+
     async def _launch(self) -> RunningBrowser:
         assert self.chosen is not None, "start() finds the browser"
-        rules = resolver_rules(await asyncio.to_thread(_addresses, self.egress.pairs))
+        found = await asyncio.to_thread(_addresses, self.egress.pairs)
+        self._places = {pair: addresses[0] if addresses else "" for pair, addresses in found.items()}
+        self._resolved_at = time.monotonic()
+        rules = resolver_rules(self._places)
         contexts = self._settings.browser_contexts
         try:
             browser = await self._launch_sandboxed(rules, contexts)
@@ -232,12 +249,12 @@ class BrowserPool:
         return task
 
 
-def _addresses(pairs: frozenset[str]) -> Mapping[str, str]:
-    """HOST:PORT → the address that the browser is to use; "" for a name that does not resolve now."""
-    return {pair: _address(*parse_pair(pair)) for pair in pairs}
+def _addresses(pairs: frozenset[str]) -> Mapping[str, list[str]]:
+    """HOST:PORT → its addresses, the one to use first; none for a name that does not resolve now."""
+    return {pair: _resolved(*parse_pair(pair)) for pair in pairs}
 
 
-def _address(host: str, port: int) -> str:
+def _resolved(host: str, port: int) -> list[str]:
     try:
         # IPv4 first: a page's server on this machine rarely listens on ::1, whatever `localhost` means.
         found = sorted(
@@ -245,5 +262,5 @@ def _address(host: str, port: int) -> str:
         )
     except OSError as error:
         log.warning("egress_host_unresolved", host=host, reason=str(error))
-        return ""
-    return str(found[0][4][0])
+        return []
+    return [str(entry[4][0]) for entry in found]

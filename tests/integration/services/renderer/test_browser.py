@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from datetime import UTC, datetime, timedelta
@@ -142,6 +143,26 @@ async def test_browsers_are_recycled_by_count_without_a_failed_render(make_pool:
     assert [r.ready.holders for r in rendered] == [2] * 14
     assert pool.stats["recycled"] >= 2
     await wait_until_async(lambda: len(drivers() - others) == 1, 30, "retired browsers are still there")
+
+
+@pytest.mark.parametrize(("now_at", "recycled"), [(["127.0.0.9", "127.0.0.1"], 0), (["127.0.0.9"], 1), ([], 0)])
+async def test_a_browser_is_recycled_when_a_host_is_not_where_it_was(
+    make_pool: MakePool, site: Site, monkeypatch: pytest.MonkeyPatch, now_at: list[str], recycled: int
+) -> None:
+    """Its names are resolved when it starts; a gateway that is replaced has another address under the same name."""
+    pool = await make_pool(browser_renders=500)
+    async with pool.lease("nora", soon()):
+        pass
+    monkeypatch.setattr("services.renderer.pool.RESOLVE_S", 0)
+
+    def resolve(*_: object, **__: object) -> list[Any]:
+        if not now_at:
+            raise OSError("a name server that is away for a moment")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80)) for address in now_at]
+
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
+    async with pool.lease("nora", soon()):
+        assert pool.stats["recycled"] == recycled
 
 
 async def test_a_browser_that_weighs_too_much_is_recycled(make_pool: MakePool, site: Site) -> None:
