@@ -19,6 +19,7 @@ class Rows:
 
     def __init__(self) -> None:
         self.epoch = 1
+        self.noted: list[dict[str, Any]] = []
 
     def beat(self, owner: str, lease_s: float) -> None:
         """Taken."""
@@ -27,7 +28,7 @@ class Rows:
         return {number: Look(self.epoch, None) for number in ids}
 
     def note(self, hold: Hold, **values: Any) -> None:
-        """Taken."""
+        self.noted.append(values)
 
 
 @pytest.fixture
@@ -65,3 +66,10 @@ def test_the_end_of_the_first_time_does_not_end_the_keeping_of_the_second(keeper
         rows.epoch = 3  # somebody else has it
         wait_until(lambda: new.verdict, 10, "the keeper to look at the second one still")
     assert new.verdict is Verdict.LOST
+
+
+def test_rows_that_flow_for_long_are_told_as_fetching(keeper: Keeper, rows: Rows) -> None:
+    with keeper.keeping(Hold(Query(id=7), keeper.owner, 1, 30)) as running:
+        running.is_fetching, running.rows = True, 5
+        wait_until(lambda: rows.noted, 10, "a note of its progress")
+    assert rows.noted[0] == {"rows": 5, "progress": 0, "statements_done": 0, "status": "fetching"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import pytest
 
 from services.renderer.renders import Renders
 from shared.errors import DeadlineExceeded, InvalidInput
-from shared.messages.render import RenderRequest, decode
+from shared.messages.render import Origin, RenderRequest, decode
 from shared.settings import Settings
 from shared.store.memory import Memory
 from shared.store.pictures import Pictures, Status
@@ -67,6 +68,28 @@ async def test_a_stored_picture_redelivered_after_its_deadline_stays_updated(pic
     assert state is not None
     assert state.status is Status.UPDATED
     assert records.ends == []
+
+
+async def test_waiting_for_its_turn_counts_within_the_time_of_a_render(
+    pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or Dramatiq's time limit would cut it without saying why."""
+    deadlines: list[datetime] = []
+
+    async def start(*_: object, deadline: datetime) -> bool:
+        deadlines.append(deadline)
+        return False
+
+    monkeypatch.setattr(pictures, "start", start)
+    bulk = replace(late_request(), origin=Origin.REFRESH, deadline=NOW + timedelta(hours=1))
+    renders, asked_at = renders_of(pictures), datetime.now(UTC)
+    async with renders._turns.take(viewer=True):
+        waiting = asyncio.create_task(renders.handle(bulk, False))
+        await asyncio.sleep(0.2)
+        its_turn_at = datetime.now(UTC)
+    await waiting
+    budget = timedelta(seconds=SETTINGS.render_deadline_s)
+    assert asked_at + budget <= deadlines[0] < its_turn_at + budget
 
 
 async def test_a_refused_message_ends_the_key_that_it_names(pictures: Pictures) -> None:
