@@ -62,7 +62,7 @@ async def test_a_frozen_memcached_is_unavailable_within_the_timeout(
     own_memcached.pause()
     began = time.monotonic()
     answers = await asyncio.gather(*(kv.get("k") for _ in range(100)), return_exceptions=True)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 10  # one time-out, with room for a busy machine; one after the other is 100
     assert all(isinstance(answer, StoreUnavailable) for answer in answers)
     own_memcached.resume()
     assert await kv.get("k") == b"v"
@@ -93,7 +93,7 @@ async def test_an_address_that_never_answers_costs_the_connect_timeout_only(clie
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
             await kv.get("k")
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 10  # the kernel's own limit is two minutes
         await kv.close()
 
 
