@@ -30,6 +30,7 @@ SQL = "SELECT 1 AS one"
 THREADS = 2  # of the workers, on both sides
 AT_ONCE = 8  # who ask, when it is counted how many are done a second
 AIM_MS = 50
+PAUSE_S = 0.005  # between two looks of whoever asks; without one the looks take the cores that the query needs
 DATABASE = """databases:
   - name: bench
     url: {url}
@@ -81,7 +82,7 @@ def _report(single: dict[str, list[float]], rates: dict[str, list[float]], befor
         f"{before}. `{SQL}` on one PostgreSQL. Directly: over an open connection. Ours: over HTTP, with log-in, guard, "
         "a row for its state, RabbitMQ, a session of its own in the database, and rows that were read back from "
         f"Memcached before they count; {THREADS} threads of one query process. In the background: 202, then "
-        "`GET /api/v1/query/{id}` until it has ended, then its rows. "
+        f"`GET /api/v1/query/{{id}}` each {1000 * PAUSE_S:.0f} ms until it has ended, then its rows. "
         f"Celery: {THREADS} processes with an open connection each, acknowledged late; "
         "nothing of it is checked, kept or guarded."
     )
@@ -106,7 +107,7 @@ class Ours:
     def background(self, analyst: Analyst) -> None:
         client_id = analyst.start(SQL)
         while (query := analyst.look(client_id))["status"] not in ENDS:
-            pass
+            time.sleep(PAUSE_S)
         assert analyst.results(query["results_key"]).json()["data"] == [{"one": 1}], query
 
     def ask(self, way: Callable[[Analyst], None], count: int, at_once: int) -> Done:

@@ -102,7 +102,7 @@ class Runner:
         schema = query.schema or ""
         with engine.connect(schema=schema, timeout_s=timeout_s) as connection:
             running.cancel = connection.cancel
-            script = checked(self._sessions, principal, query, engine, connection, patience)
+            script = checked(self._sessions, principal, database, query, engine, connection, patience)
             run = ScriptRun(running, script, engine, self._queries, self._results, self._settings, patience)
             if not script.writes:
                 return run.on(connection)

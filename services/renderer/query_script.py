@@ -12,16 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload, sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
 
 from services.renderer.query_keeper import Running
 from services.renderer.query_patience import Patience
 from shared.catalog.sql_text import Name
 from shared.engines import Connection, Cursor, Engine
-from shared.errors import NotFound, QueryCancelled, QueryFailed, Span
+from shared.errors import QueryCancelled, QueryFailed, Span
 from shared.identity import Principal
-from shared.metadata.models import Database, DatabaseGrant, Query
+from shared.metadata.models import Database, Query
 from shared.results import ResultSets, Writer
 from shared.settings import Settings
 from shared.sqllab.access import Access, access_to
@@ -47,6 +46,7 @@ class Outcome:
 def checked(
     sessions: sessionmaker[Session],
     principal: Principal,
+    database: Database,
     query: Query,
     engine: Engine,
     connection: Connection,
@@ -54,7 +54,7 @@ def checked(
 ) -> Script:
     """What may run of it, as the roles and rules are now. Raises QueryRefused, QueryTooCostly."""
     contents = read_contents(engine.dialect, lambda sql: _asked(connection, sql))
-    database, access = patience(lambda: _looked_up(sessions, principal, query, contents))
+    access = patience(lambda: _access(sessions, principal, database, contents))
     script = check_script(
         query.sql,
         engine.dialect,
@@ -71,15 +71,9 @@ def checked(
     return script
 
 
-def _looked_up(
-    sessions: sessionmaker[Session], principal: Principal, query: Query, contents: Contents
-) -> tuple[Database, Access]:
+def _access(sessions: sessionmaker[Session], principal: Principal, database: Database, contents: Contents) -> Access:
     with sessions() as session:
-        whole = selectinload(Database.grants).selectinload(DatabaseGrant.role)
-        database = session.scalar(select(Database).where(Database.id == query.database_id).options(whole))
-        if database is None:
-            raise NotFound("Its database is not in the catalog any more.")
-        return database, access_to(session, principal, database, contents)
+        return access_to(session, principal, database, contents)
 
 
 def _after_their_tables(script: Script) -> list[Statement]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Select, exists, false, select, true
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload
 
 from shared.identity import Principal
 from shared.metadata.models import (
@@ -45,8 +45,8 @@ def find_principal(session: Session, username: str) -> Principal | None:
 
 def find_principals(session: Session, usernames: Collection[str]) -> dict[str, Principal]:
     """Those of them who are active users, by name."""
-    query = select(User).where(User.username.in_(usernames), User.active).options(selectinload(User.roles))
-    return {user.username: principal_of(user) for user in session.scalars(query)}
+    query = select(User).where(User.username.in_(usernames), User.active).options(joinedload(User.roles))
+    return {user.username: principal_of(user) for user in session.scalars(query).unique()}
 
 
 def visible_charts(principal: Principal) -> ColumnElement[bool]:
@@ -87,6 +87,8 @@ def may_read(principal: Principal, dataset: Dataset) -> bool:
 
 def rules_for(session: Session, principal: Principal, dataset_ids: Collection[int]) -> list[Rule]:
     """The row-level rules on those datasets that apply to somebody, sorted. Rules exempt the admin."""
+    if principal.within(NAME).is_admin:
+        return []
     return applying(rules_on(session, dataset_ids), principal, dataset_ids)
 
 

@@ -27,6 +27,7 @@ LOCK_TIMEOUT_MS = 10_000
 IDLE_TIMEOUT_MS = 600_000  # a worker's host that vanished: the server gives its locks back
 GRACE_S = 5.0  # that the server has for its own time limit, and to obey a cancel
 LOOK_S = 0.5
+NOTICEABLE = 0.99  # of a time limit; each telling is a round trip
 CHUNK_ROWS = 8  # which libpq holds at once, however wide they are: it takes no number of bytes
 _SESSION = """
 SET lock_timeout = {lock}; SET idle_in_transaction_session_timeout = {idle}; SET statement_timeout = {timeout};
@@ -109,10 +110,11 @@ class PostgresqlConnection:
         self._cancelled_at: float | None = None
         self._lock = threading.Lock()  # a cancel must not meet a session that is being closed
         self._streaming = False
+        self._limit_ms = self._whole_ms = deadline.left_ms  # what the server knows
         self._begin = _SESSION.format(
             lock=LOCK_TIMEOUT_MS,
             idle=IDLE_TIMEOUT_MS,
-            timeout=deadline.left_ms,
+            timeout=self._whole_ms,
             schema=types.quoted(schema),
             read_only="on" if read_only else "off",
             mode="READ ONLY" if read_only else "READ WRITE",
@@ -127,7 +129,7 @@ class PostgresqlConnection:
         self._check()
         if self._streaming:
             raise QueryFailed("The rows of the statement before this one were not read to their end.")
-        self._run(f"SET LOCAL statement_timeout = {self._deadline.left_ms}")
+        self._limit()
         self._pg.send_query_params(sql.encode(), None)
         self._pg.set_chunked_rows_mode(CHUNK_ROWS)
         self._streaming = True
@@ -189,8 +191,16 @@ class PostgresqlConnection:
         except psycopg.Error as error:
             raise unavailable(error) from error
 
+    def _limit(self) -> None:
+        """Tells the server what is left of the time, where that is noticeably less than what it knows."""
+        left_ms = self._deadline.left_ms
+        if left_ms < NOTICEABLE * self._limit_ms:
+            self._run(f"SET LOCAL statement_timeout = {left_ms}")
+            self._limit_ms = left_ms
+
     def _begun(self) -> str:
         result = self._run(self._begin)
+        self._limit_ms = self._whole_ms
         return str((result.get_value(0, 0) or b"").decode())
 
     def _run(self, sql: str) -> Any:

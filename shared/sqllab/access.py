@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, and_, exists, false, or_, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload
 from sqlglot import exp
 
 from shared.catalog.access import NAME, rules_for
@@ -108,8 +108,10 @@ def visible_databases(principal: Principal) -> ColumnElement[bool]:
 
 
 def find_database(session: Session, principal: Principal, database_id: int) -> Database:
-    """Raises NotFound also for one that they may not query: the two look the same."""
-    database = session.scalar(select(Database).where(Database.id == database_id, visible_databases(principal)))
+    """With its grants. Raises NotFound also for one that they may not query: the two look the same."""
+    which = select(Database).where(Database.id == database_id, visible_databases(principal))
+    grants = joinedload(Database.grants).joinedload(DatabaseGrant.role)
+    database = session.scalars(which.options(grants)).unique().one_or_none()
     if database is None:
         raise NotFound(f"There is no database {database_id}.", field="database_id")
     return database
@@ -121,8 +123,8 @@ def access_to(session: Session, principal: Principal, database: Database, conten
     dialect = dialect_of(database.url)
     home = make_url(database.url).database or "" if dialect is Dialect.MYSQL else ""
     own = Access(dialect, contents=_at_home(contents, home), home=home)
-    query = select(Dataset).where(Dataset.database_id == database.id).options(selectinload(Dataset.roles))
-    datasets = session.scalars(query).all()
+    query = select(Dataset).where(Dataset.database_id == database.id).options(joinedload(Dataset.roles))
+    datasets = session.scalars(query).unique().all()
     names = {dataset.name: own.name(*identity(dataset.table, dialect)) for dataset in datasets}
     granted = {names[one.name] for one in datasets if any(role.name in principal.roles for role in one.roles)}
     schemas = {grant.schema for grant in database.grants if grant.role.name in principal.roles}

@@ -27,7 +27,7 @@ class Asking:
 
     async def ask(self, order: Order) -> Query:
         """Raises BrokerUnavailable, and then the query failed; TooManyRequests, InvalidInput, DatabaseUnavailable."""
-        query = await asyncio.to_thread(self._queries.make, order, rate=self._rate)
+        query = await asyncio.to_thread(self._queries.make, order, rate=self._rate, to_publish=True)
         if query is None:
             raise TooManyRequests(f"At most {self._rate} queries a second; wait a little.", retry_after_s=1)
         try:
@@ -35,7 +35,6 @@ class Asking:
         except VitrineError as error:
             await asyncio.to_thread(self._queries.end_lapsed, query, End(QueryState.FAILED, error.code, error.message))
             raise
-        await asyncio.to_thread(self._queries.published, query.id)
         log.info("query_published", query_id=query.id, queue=query.queue)
         return query
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session, aliased, sessionmaker
 
 from shared.errors import InvalidInput, NotFound
 from shared.metadata.clock import database_now, database_seconds
@@ -94,8 +94,11 @@ class Queries:
     def __init__(self, sessions: sessionmaker[Session]) -> None:
         self._sessions = sessions
 
-    def make(self, order: Order, *, rate: int) -> Query | None:
+    def make(self, order: Order, *, rate: int, to_publish: bool = False) -> Query | None:
         """The row of a new query; None when this person asked for `rate` in this second already.
+
+        `to_publish`: its message follows at once. If whoever makes it dies before that, the sweeper sends one, as for
+        a message that the broker lost.
 
         Raises InvalidInput for a client id that was used before.
         """
@@ -113,6 +116,8 @@ class Queries:
                     created_at=now,
                     changed_at=now,
                     deadline_at=now + order.timeout_s,
+                    published_at=now if to_publish else None,
+                    publications=int(to_publish),
                     extra={},
                 )
                 session.add(query)
@@ -121,7 +126,7 @@ class Queries:
         return query
 
     def published(self, query_id: int) -> None:
-        """Its message is in the queue."""
+        """Another message of it is in the queue."""
         with writing(self._sessions) as session:
             values = {"published_at": database_now(session), "publications": Query.publications + 1}
             session.execute(update(Query).where(Query.id == query_id).values(values))
@@ -137,17 +142,15 @@ class Queries:
     def claim(self, query_id: int, owner: str, limits: Limits) -> Hold | Refusal:
         """Takes a pending query in hand."""
         with writing(self._sessions) as session:
-            query = session.get(Query, query_id)
-            if query is None or query.status != QueryState.PENDING:
-                return Refusal.GONE
             # The database's row is the lock: of two who count, one counts after the other.
-            most = session.scalar(
-                select(Database.query_concurrency)
-                .where(Database.id == query.database_id)
-                .with_for_update(key_share=True)
-            )
-            now = database_seconds(session)
-            if (refusal := _refusal(session, query, now, most, limits.rate)) is not None:
+            where = select(Query.database_id).where(Query.id == query_id).scalar_subquery()
+            locked = select(Database.query_concurrency).where(Database.id == where).with_for_update(key_share=True)
+            most = session.scalar(locked)
+            found = session.execute(_counted(database_now(session)).where(Query.id == query_id)).one_or_none()
+            if found is None or found[0].status != QueryState.PENDING:
+                return Refusal.GONE
+            _, now, live, begun = found
+            if (refusal := _refusal(live, begun, most, limits.rate)) is not None:
                 # Looked at by a worker, so it is not lost: the sweeper need not publish it again.
                 session.execute(update(Query).where(Query.id == query_id).values(published_at=now))
                 return refusal
@@ -160,11 +163,9 @@ class Queries:
                 "started_at": now,
             }
             mine = (Query.id == query_id) & (Query.status == QueryState.PENDING.value)
-            taken = session.execute(update(Query).where(mine).values(values).returning(Query.epoch)).scalar()
-            if taken is None:
-                return Refusal.GONE
-            session.refresh(query)
-            return Hold(query, owner, taken, query.deadline_at - now)
+            take = update(Query).where(mine).values(values).returning(Query)
+            taken = session.scalar(take, execution_options={"populate_existing": True})
+            return Refusal.GONE if taken is None else Hold(taken, owner, taken.epoch, taken.deadline_at - now)
 
     def move(self, hold: Hold, state: QueryState, **values: Any) -> bool:
         """To a state that is no end; False when it is no longer ours: somebody else has ended it.
@@ -245,17 +246,22 @@ def _held_by(hold: Hold) -> ColumnElement[bool]:
     return (Query.id == hold.query.id) & (Query.owner == hold.owner) & (Query.epoch == hold.epoch)
 
 
-def _refusal(session: Session, query: Query, now: float, most: int | None, rate: int) -> Refusal | None:
+def _counted(now: ColumnElement[float]) -> Select[Query, float, int, int]:
+    """A query, the time, and how many are in hand in its database, and were begun by its actor in this second."""
+    other = aliased(Query)
+    count = select(func.count()).select_from(other)
+    # A dead worker's are only not swept yet.
+    live = (other.database_id == Query.database_id) & other.status.in_(HELD_WORDS) & (other.lease_until >= now)
+    recent = (other.started_at > now - RATE_WINDOW_S) & (other.changed_at > now - RATE_WINDOW_S)
+    begun = recent & (other.queue == Query.queue)
+    return select(Query, now, *(count.where(which).correlate(Query).scalar_subquery() for which in (live, begun)))
+
+
+def _refusal(live: int, begun: int, most: int | None, rate: int) -> Refusal | None:
     """`most`: queries at once in one database, in the whole fleet; None: any number."""
-    live = Query.status.in_(HELD_WORDS) & (Query.lease_until >= now)  # a dead worker's are only not swept yet
-    here = (Query.database_id == query.database_id) & live
-    if most is not None and (session.scalar(select(func.count()).where(here)) or 0) >= most:
+    if most is not None and live >= most:
         return Refusal.BUSY
-    begun = (Query.started_at > now - RATE_WINDOW_S) & (Query.changed_at > now - RATE_WINDOW_S)
-    same = begun & (Query.queue == query.queue)
-    if (session.scalar(select(func.count()).where(same)) or 0) >= rate:
-        return Refusal.RATE
-    return None
+    return Refusal.RATE if begun >= rate else None
 
 
 def _ended(end: End) -> dict[str, Any]:
