@@ -96,7 +96,9 @@ class Settings(QuerySettings, ResultsSettings, OperationsSettings, NetworkSettin
     render_threads: int = Field(2, ge=1, le=64, description="Renders in flight in one worker process.")
     browser_renders: int = Field(500, ge=1, description="Renders after which a browser is recycled.")
     browser_memory_mib: int = Field(
-        1500, ge=200, description="Memory of a browser and its children after which it is recycled."
+        1500,
+        ge=200,
+        description="Memory after which a browser, with its children, is recycled; a renderer process has two.",
     )
     browser_contexts: int = Field(8, ge=1, description="Warm contexts (one per executor) kept by a browser.")
     chromium: Path | None = Field(

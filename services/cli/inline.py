@@ -47,7 +47,7 @@ class InlineRenderer:
             parts.settings,
             parts.catalogs,
             parts.pictures,
-            self._pool,
+            lambda _: self._pool,
             RenderRecords(parts.sessions, parts.settings.keep_evidence),
         )
 

@@ -69,10 +69,10 @@ class RunningBrowser:
 
     @classmethod
     async def launch(
-        cls, chosen: ChosenBrowser, *, sandbox: bool, rules: str, egress: Egress, max_contexts: int
+        cls, chosen: ChosenBrowser, *, sandbox: bool, rules: str, egress: Egress, max_contexts: int, nice: int = 0
     ) -> RunningBrowser:
         """Raises BrowserUnavailable with the browser's own words. A failed or cancelled start leaves nothing behind."""
-        launcher = await asyncio.to_thread(processes.Launcher, chosen.path)
+        launcher = await asyncio.to_thread(processes.Launcher, chosen.path, nice=nice)
         playwright: Playwright | None = None
         try:
             playwright = await asyncio.wait_for(async_playwright().start(), START_S)

@@ -49,12 +49,13 @@ class PoolStats:
 class BrowserPool:
     """`hosts`: HOST:PORT pairs that any page may reach; by default the gateway's and those of the settings.
 
-    `spare`: leases at once besides `render_threads`, kept for those who wait.
+    `nice`: how far its browser stands behind others who want the same cores (nice(1)).
     """
 
-    def __init__(self, settings: Settings, hosts: frozenset[str] | None = None, *, spare: int = 0) -> None:
+    def __init__(self, settings: Settings, hosts: frozenset[str] | None = None, *, nice: int = 0) -> None:
         self._settings = settings
-        self._size = settings.render_threads + spare
+        self._nice = nice
+        self._size = settings.render_threads
         gateway = pair_of(settings.renderer_url)
         defaults = (*settings.egress_hosts, *([gateway] if gateway else []))
         self.egress = Egress(hosts if hosts is not None else defaults)
@@ -75,12 +76,17 @@ class BrowserPool:
         """PoolStats as a dictionary, for the log and for tests."""
         return asdict(self._stats)
 
-    async def start(self) -> None:
-        """Find and start a browser. Raises BrowserUnavailable with the reason and how to mend it."""
+    async def start(self, *, lazily: bool = False) -> None:
+        """Find and start a browser; `lazily`: start it at the first lease.
+
+        Raises BrowserUnavailable with the reason and how to mend it.
+        """
         await asyncio.to_thread(processes.sweep)
         self.chosen = await asyncio.to_thread(chromium.find_chromium, self._settings)
         self._sandbox = await asyncio.to_thread(chromium.sandbox_works, self._settings)
         self._started = True
+        if lazily:
+            return
         await self._current()
         log.info(
             "browser_pool_started", browser=str(self.chosen.path), version=self.chosen.version, sandbox=self._sandbox
@@ -105,7 +111,7 @@ class BrowserPool:
 
     @asynccontextmanager
     async def lease(self, executor: str, deadline: datetime) -> AsyncIterator[Lease]:
-        """A page of the executor's own context, at most `render_threads` (and the spare) at a time.
+        """A page of the executor's own context, at most `render_threads` at a time.
 
         Raises BrowserUnavailable when none became free before `deadline` (aware), or no browser started;
         BrowserCrashed when it died while the page was opened; DeadlineExceeded when the deadline has passed already.
@@ -211,36 +217,36 @@ class BrowserPool:
         return bool(moved)
 
     async def _launch(self) -> RunningBrowser:
-        assert self.chosen is not None, "start() finds the browser"
         found = await asyncio.to_thread(_addresses, self.egress.pairs)
         self._places = {pair: addresses[0] if addresses else "" for pair, addresses in found.items()}
         self._resolved_at = time.monotonic()
         rules = resolver_rules(self._places)
-        contexts = self._settings.browser_contexts
         try:
-            browser = await self._launch_sandboxed(rules, contexts)
+            browser = await self._launch_sandboxed(rules)
         except BrowserUnavailable:
             self._launch_failed = True
             raise
         self._launch_failed = False
         return browser
 
-    async def _launch_sandboxed(self, rules: str, contexts: int) -> RunningBrowser:
-        assert self.chosen is not None
+    async def _launch_sandboxed(self, rules: str) -> RunningBrowser:
         try:
-            return await RunningBrowser.launch(
-                self.chosen, sandbox=self._sandbox, rules=rules, egress=self.egress, max_contexts=contexts
-            )
+            return await self._launch_with(rules, sandbox=self._sandbox)
         except BrowserUnavailable:
             if not self._sandbox or self._settings.chromium_sandbox == "on":
                 raise
         # auto: the probe said that the sandbox works, the browser says that it does not.
-        browser = await RunningBrowser.launch(
-            self.chosen, sandbox=False, rules=rules, egress=self.egress, max_contexts=contexts
-        )
+        browser = await self._launch_with(rules, sandbox=False)
         self._sandbox = False
         chromium.warn_no_sandbox("the browser started only without it")
         return browser
+
+    async def _launch_with(self, rules: str, *, sandbox: bool) -> RunningBrowser:
+        assert self.chosen is not None, "start() finds the browser"
+        contexts = self._settings.browser_contexts
+        return await RunningBrowser.launch(
+            self.chosen, sandbox=sandbox, rules=rules, egress=self.egress, max_contexts=contexts, nice=self._nice
+        )
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(coroutine)

@@ -41,12 +41,18 @@ class BrowserProcesses:
 
 
 class Launcher:
-    """The folder and script through which one browser is started. Blocking file access, all of it tiny."""
+    """The folder and script through which one browser is started. Blocking file access, all of it tiny.
 
-    def __init__(self, browser: Path) -> None:
+    `nice`: added to the scheduling priority of the browser and all its processes, as nice(1) does.
+    """
+
+    def __init__(self, browser: Path, *, nice: int = 0) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         setpriv = shutil.which("setpriv")
-        guard = f"{setpriv} --pdeathsig KILL -- " if setpriv else ""
+        # Root's Chromium would give its processes the usual priority back.
+        keep = "--bounding-set -sys_nice " if nice and os.geteuid() == 0 else ""
+        guard = f"{setpriv} --pdeathsig KILL {keep}-- " if setpriv else ""
+        guard += f"nice -n {nice} " if nice else ""
         self.script = self.folder / "browser"
         self.script.write_text(
             SCRIPT.format(folder=shlex.quote(str(self.folder)), guard=guard, browser=shlex.quote(str(browser)))

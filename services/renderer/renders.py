@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -64,13 +64,13 @@ class Renders:
         settings: Settings,
         catalogs: Mapping[str, Catalog],
         pictures: Pictures,
-        pool: BrowserPool,
+        pool_for: Callable[[Origin], BrowserPool],
         records: RenderRecords,
     ) -> None:
         self._settings = settings
         self._catalogs = catalogs
         self._pictures = pictures
-        self._pool = pool
+        self._pool_for = pool_for
         self._records = records
         self._turns = Turns()
         self.desk = Desk()
@@ -154,7 +154,7 @@ class Renders:
             catalog.page, request.target, request.executor, request.view_state, nonce=request.id, vector=vector
         )
         return await capture.render(
-            self._pool,
+            self._pool_for(request.origin),
             page,
             executor=f"{request.target.catalog}/{request.executor}",  # the same name elsewhere is somebody else
             window=request.window,

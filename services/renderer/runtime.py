@@ -26,7 +26,7 @@ from shared import metrics, tracing
 from shared.catalog import hosts_of, open_catalogs
 from shared.errors import VitrineError
 from shared.heartbeats import Heart
-from shared.messages.render import RenderRequest
+from shared.messages.render import Origin, RenderRequest
 from shared.metadata.engine import open_metadata, sessions
 from shared.metadata.records import RenderRecords
 from shared.pulse import Pulse
@@ -36,7 +36,7 @@ from shared.store import open_store, pictures_in
 from shared.store.pictures import Pictures
 
 log = structlog.get_logger(__name__)
-SPARE_FOR_VIEWERS = 1  # pages of the browser
+BULK_NICE = 10  # a tenth of a core where a viewer's render wants it too; all of it where none does
 START_S = 60
 DRAIN_S = 30
 
@@ -67,7 +67,8 @@ class Runtime(dramatiq.Middleware):
         self._own_process = own_process
         self._children: list[Child] = []
         self._renders: Renders | None = None
-        self._pool: BrowserPool | None = None
+        self._pool: BrowserPool | None = None  # of renders that somebody waits for
+        self._bulk_pool: BrowserPool | None = None  # of the others
         self._pictures: Pictures | None = None
         self._heart: Heart | None = None
         self._pulse = Pulse("renderer")
@@ -105,20 +106,31 @@ class Runtime(dramatiq.Middleware):
         store = open_store(self._settings, side="renderer")
         catalogs = open_catalogs(self._settings, factory, store)
         self._pictures = pictures_in(store, self._settings)
-        self._pool = BrowserPool(self._settings, hosts_of(self._settings, catalogs), spare=SPARE_FOR_VIEWERS)
+        hosts = hosts_of(self._settings, catalogs)
+        self._pool = BrowserPool(self._settings, hosts)
+        self._bulk_pool = BrowserPool(self._settings, hosts, nice=BULK_NICE)
         await self._pool.start()
+        await self._bulk_pool.start(lazily=True)
         records = RenderRecords(factory, self._settings.keep_evidence)
-        renders = self._renders = Renders(self._settings, catalogs, self._pictures, self._pool, records)
+        renders = self._renders = Renders(self._settings, catalogs, self._pictures, self._pool_for, records)
         self._heart = Heart(factory, "renderer", self._describe, after=lambda: heed(factory, renders.desk))
         self._heart.start()
         if self._own_process:
             self._pulse.start()
 
+    def _pool_for(self, origin: Origin) -> BrowserPool:
+        pool = self._pool if origin is Origin.VIEWER else self._bulk_pool
+        assert pool is not None, "_open builds both before any message is taken"
+        return pool
+
     def _describe(self) -> dict[str, Any]:
-        assert self._pool is not None, "_open builds it before the first heartbeat"
-        assert self._renders is not None, "and this too"
-        browser = {"version": self._pool.chosen.version if self._pool.chosen else "", **self._pool.stats}
-        return {"work": self._renders.desk.describe(), "browser": browser, "threads": self._settings.render_threads}
+        assert self._renders is not None, "_open builds it before the first heartbeat"
+        return {
+            "work": self._renders.desk.describe(),
+            "browser": _described(self._pool_for(Origin.VIEWER)),
+            "bulk_browser": _described(self._pool_for(Origin.REFRESH)),
+            "threads": self._settings.render_threads,
+        }
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         if isinstance(worker, SideWorker):
@@ -131,11 +143,16 @@ class Runtime(dramatiq.Middleware):
         self._pulse.stop()
         if self._heart is not None:
             await self._heart.stop()
-        if self._pool is not None:
-            await self._pool.drain()
+        for pool in (self._pool, self._bulk_pool):
+            if pool is not None:
+                await pool.drain()
         if self._pictures is not None:
             await self._pictures.close()
         await asyncio.to_thread(tracing.flush)
+
+
+def _described(pool: BrowserPool) -> dict[str, Any]:
+    return {"version": pool.chosen.version if pool.chosen else "", **pool.stats}
 
 
 def children_of(settings: Settings) -> list[str]:

@@ -88,10 +88,10 @@ async def make_pool(make_settings: Callable[..., Settings]) -> AsyncIterator[Cal
     """`await make_pool(browser_renders=3)`: a started pool with those settings, drained at the end."""
     pools = []
 
-    async def make(**changes: Any) -> BrowserPool:
-        pool = BrowserPool(make_settings(**changes))
+    async def make(*, nice: int = 0, lazily: bool = False, **changes: Any) -> BrowserPool:
+        pool = BrowserPool(make_settings(**changes), nice=nice)
         pools.append(pool)
-        await pool.start()
+        await pool.start(lazily=lazily)
         return pool
 
     yield make

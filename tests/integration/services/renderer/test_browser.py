@@ -185,6 +185,18 @@ async def test_a_full_pool_waits_and_says_so(make_pool: MakePool) -> None:
         assert await lease.page.evaluate("1 + 1") == 2
 
 
+async def test_a_browser_for_bulk_starts_when_it_is_needed_and_stands_behind_others(
+    make_pool: MakePool, site: Site
+) -> None:
+    pool = await make_pool(nice=10, lazily=True)
+    assert (pool.healthy(), pool.stats["starts"]) == (True, 0)
+    assert (await Rendering(pool, site)("one-chart")).ready.holders == 1
+    own = psutil.Process().nice()
+    _driver, *browser = processes(pool)
+    assert any("--type=renderer" in command_of(process) for process in browser)
+    assert {process.nice() for process in browser} == {min(own + 10, 19)}
+
+
 async def test_drain_waits_for_leases_and_leaves_no_process(make_pool: MakePool, site: Site) -> None:
     pool = await make_pool()
     render = Rendering(pool, site)

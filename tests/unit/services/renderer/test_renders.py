@@ -37,7 +37,7 @@ def pictures() -> Pictures:
 
 def renders_of(pictures: Pictures, records: RememberedRecords | None = None) -> Renders:
     """Without a browser pool: nothing here may come as far as a browser."""
-    return Renders(SETTINGS, {}, pictures, None, records or RememberedRecords())  # type: ignore[arg-type]
+    return Renders(SETTINGS, {}, pictures, lambda _: None, records or RememberedRecords())  # type: ignore[arg-type,return-value]
 
 
 def late_request() -> RenderRequest:

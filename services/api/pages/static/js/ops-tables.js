@@ -55,18 +55,22 @@ function workOf(one) {
     one.service === 'renderer' ? button('Cancel', () => cancelRender(item)) : null)));
 }
 
-function browserOf({ browser }) {
-  if (!browser) return '–';
+function browserOf(browser, whose) {
+  if (!browser?.starts) return null;
   const age = browser.browser_since ? span(Date.now() / 1000 - browser.browser_since) : '–';
   const memory = browser.memory_mib ? `, ${number(browser.memory_mib)} MiB` : '';
-  return `${browser.version.replace(/^\D+/, '')}, ${age} old${memory}; ${number(browser.renders)} renders, ${number(browser.crashes)} crashes`;
+  return h('li', {}, `${whose}: ${browser.version.replace(/^\D+/, '')}, ${age} old${memory}; ${number(browser.renders)} renders, ${number(browser.crashes)} crashes`);
+}
+
+function browsersOf({ browser, bulk_browser: bulk }) {
+  return browser ? h('ul', {}, browserOf(browser, 'viewers'), browserOf(bulk, 'bulk')) : '–';
 }
 
 function processes(seen) {
-  fill('processes', [['Service'], ['Host'], ['Process', 'number'], ['Version'], ['Up', 'number'], ['Memory', 'number'], ['State'], ['Current work'], ['Browser']],
+  fill('processes', [['Service'], ['Host'], ['Process', 'number'], ['Version'], ['Up', 'number'], ['Memory', 'number'], ['State'], ['Current work'], ['Browsers']],
     seen.processes.map((one) => row(cell(one.service), cell(one.host), numeric(String(one.pid)), cell(one.version), numeric(since(one.started_at)),
       numeric(`${number(one.details.memory_mib)} MiB`), cell(one.is_silent ? badge(`silent for ${span(one.silent_s)}`, 'bad') : badge('alive', 'good')),
-      h('td', { class: 'wide' }, workOf(one)), cell(browserOf(one.details)))),
+      h('td', { class: 'wide' }, workOf(one)), cell(browsersOf(one.details)))),
     'No process of ours says that it lives.');
 }
 
