@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -13,6 +14,7 @@ from shared.metadata.models import WarmupSchedule
 
 MIN_INTERVAL_S = 1
 DAY = timedelta(days=1)
+GAPS = 200  # of a cron expression that are looked at
 EPOCH = datetime(1970, 1, 1)  # on the wall of any time zone
 
 
@@ -27,6 +29,12 @@ def check_cron(text: str) -> None:
         ) from None
     except StopIteration:
         raise ValueError("never comes") from None
+
+
+def shortest_gap(cron: str) -> timedelta:
+    """Between two of its next due times."""
+    coming = islice(CronSim(cron, datetime(2026, 1, 1, tzinfo=UTC)), GAPS + 1)
+    return min((after - before for before, after in pairwise(coming)), default=timedelta.max)
 
 
 def due_times(schedule: WarmupSchedule, after: datetime) -> Iterator[datetime]:

@@ -21,7 +21,7 @@ from shared.metadata.engine import raced, writing
 from shared.metadata.models import Fire, WarmupRun, WarmupSchedule
 from shared.settings import Settings
 from shared.warmup import strategies
-from shared.warmup.due import DAY, MIN_INTERVAL_S, check_cron
+from shared.warmup.due import DAY, MIN_INTERVAL_S, check_cron, shortest_gap
 from shared.warmup.inputs import Form, Listed, Span, Timezone, fill, span
 from shared.warmup.runs import WARMS, From, Order
 
@@ -85,6 +85,15 @@ class ScheduleForm(Form):
     def _patient_enough(cls, text: str) -> str:
         if span(text).total_seconds() < MIN_GRACE_S:
             raise ValueError(f"must be {MIN_GRACE_S} s or more; a take-over between schedulers may last that long")
+        return text
+
+    @field_validator("jitter")
+    @classmethod
+    def _within_its_turn(cls, text: str, info: ValidationInfo) -> str:
+        cron, interval = info.data.get("cron"), info.data.get("interval")
+        gap = shortest_gap(cron) if cron else span(interval) if interval else timedelta.max
+        if span(text) >= gap:
+            raise ValueError(f"must be less than {gap.total_seconds():g} s, after which it is due again")
         return text
 
     @model_validator(mode="after")

@@ -45,6 +45,8 @@ def path(tmp_path):
         ({"overlap": "maybe"}, "overlap", "'skip', 'queue' or 'replace'"),
         ({"misfire_grace": "late"}, "misfire_grace", "such as"),
         ({"misfire_grace": "1s"}, "misfire_grace", "10 s or more"),
+        ({"cron": None, "interval": "2m", "jitter": "120s"}, "jitter", "less than 120 s"),
+        ({"cron": "0,5 9 * * *", "jitter": "10m"}, "jitter", "less than 300 s"),
         ({"name": "a b"}, "name", "pattern"),
         ({"warms": ["tea"]}, "warms", "data, pictures"),
         ({"crn": "x"}, "crn", "known: name, strategy"),
