@@ -198,6 +198,11 @@ class Cancelled(PermanentError):
 
     code = "cancelled"
 
+    @classmethod
+    def by_operator(cls) -> Cancelled:
+        """Of a render."""
+        return cls("An operator cancelled this render.")
+
 
 class BlankPicture(PermanentError):
     """The screenshot is uniform or has the wrong size."""

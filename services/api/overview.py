@@ -12,7 +12,7 @@ from services.api.resources.schedules import document as schedule_document
 from services.api.services import Services
 from shared.errors import BrokerUnavailable
 from shared.heartbeats import Alive, alive
-from shared.metadata import history
+from shared.metadata import history, waiting
 from shared.store.port import NodeStats
 from shared.warmup import report
 
@@ -34,11 +34,11 @@ class Overview:
     async def _look(self) -> dict[str, Any]:
         services, blocking = self._services, self._services.blocking
         sessions = services.sessions
-        processes, queues, nodes, outcomes, runs, schedules = await asyncio.gather(
+        processes, queues, nodes, (outcomes, still), runs, schedules = await asyncio.gather(
             blocking(alive, sessions),
             self._queues(),
             services.store.stats(),
-            blocking(history.outcomes, sessions, HOUR),
+            blocking(lambda: (history.outcomes(sessions, HOUR), waiting.counts(sessions))),
             blocking(report.recent, sessions, limit=RUNS),
             blocking(services.warming.schedules.tell),
         )
@@ -48,6 +48,7 @@ class Overview:
             "queues": queues,
             "store": [_node(node) for node in nodes],
             "renders_last_hour": outcomes,
+            "open_renders": still,
             "warmups": runs[1],
             "schedules": [schedule_document(told) for told in schedules],
         }

@@ -27,7 +27,9 @@ from shared.catalog.native import NativeCatalog
 from shared.catalog.superset.catalog import SupersetCatalog
 from shared.heartbeats import Heart
 from shared.identity import Principal, Tokens
+from shared.listing import ListingPublisher
 from shared.metadata.engine import open_metadata, sessions
+from shared.metadata.open_renders import OpenRenders
 from shared.queue import BrokerPublisher, QueryPublisher, open_broker
 from shared.queue_watch import QueueWatch, open_watch
 from shared.requests import Requests
@@ -133,7 +135,7 @@ def build(
     pictures = pictures_in(store, settings)
     broker = broker or open_broker(settings)
     publisher = publisher or BrokerPublisher(broker)
-    requests = Requests(settings, catalogs, pictures, publisher)
+    requests = Requests(settings, catalogs, pictures, ListingPublisher(publisher, OpenRenders(factory)))
     blocking = Blocking()
     static = StaticFiles()
     return Services(

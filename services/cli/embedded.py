@@ -26,6 +26,7 @@ from services.scheduler.daemon import Daemon
 from shared import logs, tracing
 from shared.metadata.engine import open_metadata, sessions
 from shared.metadata.migrations import upgrade
+from shared.metadata.open_renders import forget_all
 from shared.metadata.secrets import reencrypt
 from shared.queue import RENDER_QUEUES, SQL_QUEUES, BrokerPublisher
 from shared.settings import Settings
@@ -104,6 +105,7 @@ async def _forget_the_dead(settings: Settings) -> None:
     """
     factory = sessions(open_metadata(settings))
     Sweeper(factory, Queries(factory)).forget_publications()
+    forget_all(factory)
     store = open_store(settings, side="gateway")
     if isinstance(store, Disk):
         await store.forget(":state")

@@ -18,6 +18,7 @@ from shared.catalog.port import TargetInfo
 from shared.errors import VitrineError
 from shared.identity import Principal
 from shared.messages.render import Origin, RenderRequest
+from shared.metadata.open_renders import Unlisted
 from shared.metadata.records import RenderRecords
 from shared.requests import Requests
 from shared.store.pictures import Status
@@ -49,6 +50,7 @@ class InlineRenderer:
             parts.pictures,
             lambda _: self._pool,
             RenderRecords(parts.sessions, parts.settings.keep_evidence),
+            Unlisted(),
         )
 
     async def __aenter__(self) -> Self:

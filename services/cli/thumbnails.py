@@ -19,7 +19,9 @@ from services.cli.progress import Progress
 from shared.catalog.port import Catalog, TargetInfo
 from shared.errors import InvalidInput, NotFound, VitrineError
 from shared.identity import OPERATOR, ExecutorKind, Principal
+from shared.listing import ListingPublisher
 from shared.messages.render import Origin
+from shared.metadata.open_renders import OpenRenders
 from shared.queue import BrokerPublisher, open_broker
 from shared.requests import Plan, Requests
 from shared.targets import TargetKind
@@ -153,7 +155,8 @@ def _known(catalog: Catalog, users: list[str]) -> Iterable[tuple[str, Principal]
 
 async def _publish(parts: Parts, wanted: list[tuple[TargetInfo, Principal | None]], *, force: bool) -> int:
     publisher = BrokerPublisher(open_broker(parts.settings))
-    requests = Requests(parts.settings, parts.catalogs, parts.pictures, publisher)
+    rows = OpenRenders(parts.sessions)
+    requests = Requests(parts.settings, parts.catalogs, parts.pictures, ListingPublisher(publisher, rows))
     published, failed = 0, 0
     try:
         for info, principal in wanted:
@@ -169,6 +172,7 @@ async def _publish(parts: Parts, wanted: list[tuple[TargetInfo, Principal | None
                 failed += 1
                 print(f"✗ {info.target} {info.title!r}: {error.code}: {error.message}", file=sys.stderr)
     finally:
+        await rows.written()
         publisher.close()
     rest = len(wanted) - published - failed
     print(f"{published} render requests published, {failed} failed, {rest} already fresh or running.")

@@ -18,6 +18,7 @@ from services.cli.why_report import Explanation, Kept
 from shared.errors import ExecutorNotFound, InvalidInput, NotFound
 from shared.identity import OPERATOR, ExecutorKind, try_rules
 from shared.messages.render import RenderRequest
+from shared.metadata import waiting
 from shared.metadata.records import RenderRecords
 from shared.requests import Plan, Requests
 from shared.store.pictures import Pictures
@@ -101,6 +102,9 @@ async def explain(parts: Parts, target: Target, username: str) -> Explanation:
         found = await asyncio.to_thread(_plan, requests, target, username)
         if found.plan is not None:
             found.kept = await _kept(parts.pictures, found.plan)
+            found.still = waiting.of_key(parts.sessions, found.plan.key)
+            if found.still is not None and not found.still.in_hand:
+                found.before = waiting.count_before(parts.sessions, found.still)
             records = RenderRecords(parts.sessions)
             found.last = records.latest(found.plan.key)
             found.last_error = records.latest(found.plan.key, status="Error")

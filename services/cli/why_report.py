@@ -12,6 +12,7 @@ from shared.catalog.port import TargetInfo
 from shared.errors import ExecutorNotFound
 from shared.identity import ExecutorKind, ExecutorRule, Ownership
 from shared.metadata.models import RenderRecord
+from shared.metadata.waiting import Open
 from shared.remedies import REMEDIES
 from shared.requests import Plan
 from shared.settings import PREFIX, Settings
@@ -57,6 +58,8 @@ class Explanation:
     problem: ExecutorNotFound | None = None
     viewers: tuple[str, ...] = ()  # who might be named with --user
     kept: Kept = Kept(None, False, None)
+    still: Open | None = None
+    before: int = 0  # how many wait before it
     last: RenderRecord | None = None
     last_error: RenderRecord | None = None
 
@@ -68,6 +71,8 @@ def lines(told: Explanation, settings: Settings, now: datetime) -> Iterator[str]
     if told.plan is not None:
         yield from _block("key", _key(told.plan))
         yield from _block("status", _status(told.plan, told.kept, now))
+        if told.still is not None:
+            yield from _block("request", _request(told.still, told.before, now))
         yield from _block("last render", _render(told.last, now))
         yield from _block("last error", _error(told, now))
     yield from _block("now", _next(told, settings, now))
@@ -141,6 +146,13 @@ def _status(plan: Plan, kept: Kept, now: datetime) -> Iterator[str]:
     until = f", until {_at(state.deadline, now)}" if state.is_running else ""
     by = f", by {state.owner}" if state.status is Status.COMPUTING else ""
     yield f"  {state.status} since {_at(state.updated_at, now)}{until}{by}"
+
+
+def _request(still: Open, before: int, now: datetime) -> Iterator[str]:
+    row = still.row
+    yield f"in the hand of {row.owner or 'a renderer'}" if still.in_hand else f"waits in its queue; {before} before it"
+    yield f"  asked for {_at(row.asked_at, now)} by {row.origin}, until {_at(row.deadline, now)}"
+    yield f"  request {row.id}, correlation id {row.correlation_id}"
 
 
 def _render(record: RenderRecord | None, now: datetime) -> Iterator[str]:

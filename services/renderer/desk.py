@@ -32,14 +32,14 @@ class Desk:
         """Raises what the render raises, and Cancelled when an operator cancelled it, before it began too."""
         if request.id in self._unwanted:
             render.close()
-            raise _cancelled()
+            raise Cancelled.by_operator()
         task = asyncio.create_task(render)
         self._in_hand[request.id] = InHand(request, datetime.now(UTC), task)
         try:
             return await task
         except asyncio.CancelledError:
             if request.id in self._unwanted:
-                raise _cancelled() from None
+                raise Cancelled.by_operator() from None
             raise
         finally:
             self._in_hand.pop(request.id, None)
@@ -62,7 +62,3 @@ class Desk:
             }
             for request_id, one in self._in_hand.items()
         ]
-
-
-def _cancelled() -> Cancelled:
-    return Cancelled("An operator cancelled this render.")

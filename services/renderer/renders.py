@@ -21,16 +21,16 @@ from services.renderer.timeline import Timeline
 from services.renderer.turns import Turns
 from shared import logs, metrics, tracing
 from shared.catalog.port import Catalog
-from shared.errors import DeadlineExceeded, Internal, LoginPage, NotFound, VitrineError
+from shared.errors import Cancelled, DeadlineExceeded, Internal, LoginPage, NotFound, VitrineError
 from shared.messages import render
 from shared.messages.render import Origin, RenderRequest
+from shared.metadata.open_renders import Listing
 from shared.metadata.records import RenderRecords
 from shared.settings import Settings
 from shared.store.pictures import Pictures
 from shared.targets import Format
 
 log = structlog.get_logger(__name__)
-OWNER = f"{socket.gethostname()}:{os.getpid()}"
 KEY = re.compile(r"[0-9a-f]{32}")
 CLEAN_UP_S = 0.8  # after an interrupt dramatiq gives a coroutine 1.0 s
 
@@ -66,13 +66,17 @@ class Renders:
         pictures: Pictures,
         pool_for: Callable[[Origin], BrowserPool],
         records: RenderRecords,
+        listing: Listing,
     ) -> None:
         self._settings = settings
         self._catalogs = catalogs
         self._pictures = pictures
         self._pool_for = pool_for
         self._records = records
+        self._listing = listing
         self._turns = Turns()
+        # Not of the module: a process of the embedded tree is forked after it was imported.
+        self.owner = f"{socket.gethostname()}:{os.getpid()}"
         self.desk = Desk()
 
     async def handle(self, request: RenderRequest, is_last_try: bool) -> None:
@@ -84,6 +88,7 @@ class Renders:
             tracing.past("queued", request.published_at, started)
             try:
                 async with self._turns.take(viewer=request.origin is Origin.VIEWER):
+                    self._listing.taken(request, self.owner)
                     render = self._render(request, started, timeline, evidence)
                     outcome, failed_charts = await self.desk.work(request, render)
             except asyncio.CancelledError:
@@ -93,6 +98,7 @@ class Renders:
             except VitrineError as error:
                 if error.transient and not is_last_try:
                     log.warning("render_will_retry", code=error.code, reason=error.message)
+                    self._listing.given_back(request, self.owner)
                 else:
                     await self._fail(request, error, timeline, started, evidence)
                 raise
@@ -105,15 +111,24 @@ class Renders:
                 raise internal from error
             metrics.RENDERS.labels(request.target.kind.value, outcome).inc()
             if outcome == "updated":
-                whole_s = (datetime.now(UTC) - request.published_at).total_seconds()
-                metrics.RENDER_SECONDS.labels(request.origin.value).observe(max(0.0, whole_s))
-                await self._records.ended(request, timeline, started=started, failed_charts=failed_charts)
+                await self._record(request, timeline, started, failed_charts)
+            else:
+                self._listing.ended(request.id)
             log.info("rendered", outcome=outcome, timeline=timeline.as_json(), failed_charts=len(failed_charts))
+
+    async def _record(
+        self, request: RenderRequest, timeline: Timeline, started: datetime, failed_charts: tuple[tuple[str, str], ...]
+    ) -> None:
+        whole_s = (datetime.now(UTC) - request.published_at).total_seconds()
+        metrics.RENDER_SECONDS.labels(request.origin.value).observe(max(0.0, whole_s))
+        await self._records.ended(request, timeline, started=started, failed_charts=failed_charts)
 
     async def refuse(self, payload: dict[str, Any], error: VitrineError) -> None:
         """A payload that cannot be read: the key that it names ends as Error now, not at its deadline."""
         log.warning("render_request_refused", code=error.code, reason=error.message)
         key, generation = (payload.get("key"), payload.get("generation")) if isinstance(payload, dict) else (None, None)
+        if isinstance(payload, dict) and isinstance(payload.get("id"), str):
+            self._listing.ended(payload["id"])
         if isinstance(key, str) and KEY.fullmatch(key) and render.is_generation(generation):
             retry_at = datetime.now(UTC) + timedelta(seconds=self._settings.error_retry_s)
             await self._pictures.fail(
@@ -125,7 +140,10 @@ class Renders:
     ) -> tuple[str, tuple[tuple[str, str], ...]]:
         # A render's own budget holds also for bulk requests, whose deadline is far away; waiting for its turn counts.
         deadline = min(request.deadline, started + timedelta(seconds=self._settings.render_deadline_s))
-        if not await self._pictures.start(request.key, request.generation, OWNER, deadline=deadline):
+        state = await self._pictures.state(request.key)
+        if state and (state.generation, state.code) == (request.generation, Cancelled.code):  # while it waited
+            raise Cancelled.by_operator()
+        if not await self._pictures.start(request.key, request.generation, self.owner, deadline=deadline):
             return "superseded", ()
         if datetime.now(UTC) >= request.deadline:  # asked second: what is stored already is no failure, however late
             raise DeadlineExceeded(

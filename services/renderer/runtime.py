@@ -28,6 +28,7 @@ from shared.errors import VitrineError
 from shared.heartbeats import Heart
 from shared.messages.render import Origin, RenderRequest
 from shared.metadata.engine import open_metadata, sessions
+from shared.metadata.open_renders import OpenRenders
 from shared.metadata.records import RenderRecords
 from shared.pulse import Pulse
 from shared.queue import QUEUES, RENDER_QUEUES, open_broker
@@ -112,7 +113,9 @@ class Runtime(dramatiq.Middleware):
         await self._pool.start()
         await self._bulk_pool.start(lazily=True)
         records = RenderRecords(factory, self._settings.keep_evidence)
-        renders = self._renders = Renders(self._settings, catalogs, self._pictures, self._pool_for, records)
+        listing = OpenRenders(factory)
+        renders = self._renders = Renders(self._settings, catalogs, self._pictures, self._pool_for, records, listing)
+        listing.nothing_in_hand(renders.owner)
         self._heart = Heart(factory, "renderer", self._describe, after=lambda: heed(factory, renders.desk))
         self._heart.start()
         if self._own_process:

@@ -28,9 +28,11 @@ from shared.catalog import open_catalogs
 from shared.consuming import TROUBLES_OPTION
 from shared.errors import Internal, VitrineError
 from shared.heartbeats import Heart
+from shared.listing import ListingPublisher
 from shared.messages import warm
 from shared.messages.warm import WarmRequest
 from shared.metadata.engine import open_metadata, sessions
+from shared.metadata.open_renders import OpenRenders
 from shared.queue import WARM_ACTOR, WARM_QUEUE, BrokerPublisher, WarmPublisher, open_broker
 from shared.requests import Requests
 from shared.settings import Settings
@@ -80,7 +82,8 @@ class Warming:
         settings, factory = self._settings, sessions(open_metadata(self._settings))
         store = open_store(settings, side="renderer")
         catalogs = open_catalogs(settings, factory, store)
-        requests = Requests(settings, catalogs, pictures_in(store, settings), self._publisher)
+        listing = ListingPublisher(self._publisher, OpenRenders(factory))
+        requests = Requests(settings, catalogs, pictures_in(store, settings), listing)
         self._warmer = open_warmer(settings, factory, store, catalogs, requests)
         self._heart = Heart(factory, "warming", self._describe)
         self._heart.start()

@@ -21,8 +21,10 @@ from shared import logs, metrics, tracing
 from shared.catalog import open_catalogs
 from shared.errors import InvalidInput, VitrineError
 from shared.heartbeats import Heart
+from shared.listing import ListingPublisher
 from shared.metadata.clock import instant
 from shared.metadata.engine import open_metadata, sessions
+from shared.metadata.open_renders import OpenRenders
 from shared.metadata.records import RenderRecords
 from shared.metadata.retention import Retention
 from shared.pulse import Pulse
@@ -46,7 +48,8 @@ def build(settings: Settings, publisher: QueryPublisher, broker: Broker) -> Daem
     factory = sessions(open_metadata(settings, idle_s=settings.lease_s / 2))
     store = open_store(settings, side="renderer")
     pictures, fires, runs = pictures_in(store, settings), Fires(factory), Runs(factory)
-    requests = Requests(settings, open_catalogs(settings, factory, store), pictures, publisher)
+    listing = ListingPublisher(publisher, OpenRenders(factory))
+    requests = Requests(settings, open_catalogs(settings, factory, store), pictures, listing)
     refresh = Refresh(settings, requests, pictures, RenderRecords(factory))
     clock, file = partial(instant, factory), _file(settings, factory)
     prune = Prune(Retention(factory, settings), clock)

@@ -1,9 +1,9 @@
-"""Renders that ended, and queries, for whoever asks why: found by state, target, user and age."""
+"""Renders, and queries, for whoever asks why: found by state, target, user and age."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 
@@ -11,13 +11,20 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from shared.errors import NotFound
+from shared.metadata import waiting
 from shared.metadata.clock import database_seconds
-from shared.metadata.models import Evidence, Query, RenderRecord
+from shared.metadata.models import Evidence, OpenRender, Query, RenderRecord
+from shared.metadata.waiting import COMPUTING, PENDING, Open
+
+OF_ALL = ("catalog", "target_kind", "target_id", "executor", "correlation_id")
+OF_ENDED = ("status", "code")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to look for; empty: all. `status`: Updated or Error. `target_kind`, `target_id`: of a target."""
+    """What to look for; empty: all. `status`: Pending, Computing, Updated or Error. `target_kind`, `target_id`: of a
+    target.
+    """
 
     status: str = ""
     catalog: str = ""
@@ -29,16 +36,43 @@ class Wanted:
     hours: float = 24.0
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        exact = ("status", "catalog", "target_kind", "target_id", "executor", "code", "correlation_id")
-        since = datetime.now(UTC) - timedelta(hours=self.hours)
-        conditions: list[ColumnElement[bool]] = [RenderRecord.started_at >= since]
-        return conditions + [getattr(RenderRecord, name) == value for name in exact if (value := getattr(self, name))]
+        """Of renders that ended."""
+        return [RenderRecord.started_at >= self._since, *self._exactly(RenderRecord, OF_ALL + OF_ENDED)]
+
+    def open_conditions(self) -> list[ColumnElement[bool]]:
+        """Of renders that have not ended."""
+        return [OpenRender.asked_at >= self._since, *self._exactly(OpenRender, OF_ALL)]
+
+    @property
+    def _since(self) -> datetime:
+        return datetime.now(UTC) - timedelta(hours=self.hours)
+
+    def _exactly(self, table: type[RenderRecord | OpenRender], names: tuple[str, ...]) -> Iterator[ColumnElement[bool]]:
+        for name in names:
+            if value := getattr(self, name):
+                yield getattr(table, name) == value
 
 
 def find(
     sessions: sessionmaker[Session], wanted: Wanted, *, offset: int = 0, limit: int = 25
+) -> tuple[int, list[Open | RenderRecord]]:
+    """How many there are, and one page of them: those that have not ended before those that have, each newest first."""
+    if wanted.status in (PENDING, COMPUTING):
+        count, still = waiting.find(
+            sessions, wanted.open_conditions(), status=wanted.status, offset=offset, limit=limit
+        )
+        return count, [*still]
+    if wanted.status or wanted.code:
+        count, ended = _ended(sessions, wanted, offset, limit)
+        return count, [*ended]
+    open_count, still = waiting.find(sessions, wanted.open_conditions(), offset=offset, limit=limit)
+    count, ended = _ended(sessions, wanted, max(0, offset - open_count), limit - len(still))
+    return open_count + count, [*still, *ended]
+
+
+def _ended(
+    sessions: sessionmaker[Session], wanted: Wanted, offset: int, limit: int
 ) -> tuple[int, Sequence[RenderRecord]]:
-    """How many there are, and one page of them, newest first."""
     conditions = wanted.conditions()
     newest = select(RenderRecord).where(*conditions).order_by(RenderRecord.started_at.desc(), RenderRecord.id)
     with sessions() as session:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from shared.errors import DatabaseUnavailable, VitrineError
 from shared.messages.render import RenderRequest
 from shared.metadata.engine import writing
-from shared.metadata.models import Evidence, RenderRecord
+from shared.metadata.models import Evidence, OpenRender, RenderRecord
 from shared.targets import Size, Target, TargetKind
 
 log = structlog.get_logger(__name__)
@@ -69,22 +69,14 @@ class RenderRecords:
     ) -> None:
         record = RenderRecord(
             id=request.id,
-            correlation_id=request.correlation_id,
-            catalog=request.target.catalog,
-            target_kind=request.target.kind.value,
-            target_id=request.target.id,
-            executor=request.executor,
-            key=request.key,
-            generation=request.generation,
-            origin=request.origin.value,
             status="Error" if error else "Updated",
             code=error.code if error else "",
             reason=error.message if error else "",
             timeline=timeline.as_json(),
-            sizes=_sizes(request),
             failed_charts=[{"id": chart, "reason": reason} for chart, reason in failed_charts],
             started_at=started,
             finished_at=datetime.now(UTC),
+            **asked(request),
         )
         try:
             await asyncio.to_thread(self._write, record, seen)
@@ -94,6 +86,7 @@ class RenderRecords:
     def _write(self, record: RenderRecord, seen: Seen | None) -> None:
         with writing(self._sessions) as session:
             session.merge(record)  # a redelivered request has its record already
+            session.execute(delete(OpenRender).where(OpenRender.id == record.id))
             if self._keep_evidence and seen is not None and (seen.screenshot or seen.console):
                 at = record.finished_at or datetime.now(UTC)
                 evidence = {"at": at, "screenshot": seen.screenshot, "console": list(seen.console)}
@@ -121,6 +114,21 @@ class RenderRecords:
         with self._sessions() as session:
             records = session.scalars(query).all()
         return [_rendered(record) for record in records if record.sizes.get("thumbnail")]
+
+
+def asked(request: RenderRequest) -> dict[str, Any]:
+    """The columns that tell what was asked for, of a record and of a render that has not ended."""
+    return {
+        "correlation_id": request.correlation_id,
+        "catalog": request.target.catalog,
+        "target_kind": request.target.kind.value,
+        "target_id": request.target.id,
+        "executor": request.executor,
+        "key": request.key,
+        "generation": request.generation,
+        "origin": request.origin.value,
+        "sizes": _sizes(request),
+    }
 
 
 def _sizes(request: RenderRequest) -> dict[str, Any]:

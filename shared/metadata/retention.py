@@ -16,6 +16,7 @@ from shared.metadata.models import (
     DataEvent,
     Evidence,
     Fire,
+    OpenRender,
     Query,
     RenderRecord,
     Sample,
@@ -42,6 +43,7 @@ class Retention:
             "samples": (Sample.slot, Sample.at, timedelta(hours=settings.keep_samples_hours)),
             "render_evidence": (Evidence.render_id, Evidence.at, timedelta(days=settings.keep_evidence_days)),
             "cancellations": (Cancellation.request_id, Cancellation.at, FORGET_CANCELLATIONS),
+            "open_renders": (OpenRender.id, OpenRender.deadline, timedelta()),
             "render_records": (RenderRecord.id, RenderRecord.started_at, timedelta(seconds=records_s)),
         }
         self._keep_fires = timedelta(days=settings.keep_warmups_days)

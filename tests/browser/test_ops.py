@@ -220,6 +220,30 @@ def without_renderer(stack: Stack) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("without_renderer")
+async def test_a_render_that_waits_appears_is_cancelled_and_disappears(visitor: Any, look: Any) -> None:
+    sven = visitor.stack.login("sven")
+    page = await _ops(visitor)
+    rows = await _find(page, state="waiting", user="sven")
+    await expect(rows).to_have_text(["No render fits."])
+    assert sven.refresh("total").status_code == 202
+    assert sven.refresh("plain").status_code == 202
+    await expect(rows).to_have_count(2)  # by itself: the page is live
+    row = rows.filter(has_text=visitor.stack.ids["plain"].replace("/", " "))
+    await expect(row).to_contain_text(re.compile(r"^by \d.*sven *viewer *waiting"))
+    await look(page, "ops-waiting-render")
+    await row.get_by_role("button").first.click()
+    await expect(page.locator("#renders .detail")).to_contain_text("Deadline")
+    await row.get_by_role("button", name="Cancel").click()
+    await _confirm(page, "Cancel the render")
+    await expect(page.locator("#notice")).to_contain_text("It is cancelled")
+    await expect(rows).to_have_count(1)
+    await expect(row).to_have_count(0)
+    assert sven.status("plain")["code"] == "cancelled"
+    rows = await _find(page, state="failed", user="sven")
+    await expect(rows.first).to_contain_text("cancelled")
+
+
+@pytest.mark.usefixtures("without_renderer")
 async def test_what_waits_is_purged_and_a_warm_up_that_waits_is_stopped(visitor: Any, look: Any) -> None:
     nora, ada = visitor.stack.login("nora"), visitor.stack.login("ada")
     assert nora.refresh("plain").status_code == 202

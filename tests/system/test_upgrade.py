@@ -31,4 +31,7 @@ def test_pictures_come_while_one_service_is_still_of_the_version_before(
     nora.newer("total", than=first)
     assert [status for status, *_ in stack.renders("total", "nora")] == ["Updated", "Updated"]
     assert rabbitmq.message_count(DEAD_LETTERS) == 0
+    if old != "gateway":
+        still_open = stack.login("ada").get("/api/v1/ops/renders?state=waiting").json()["count"]
+        assert still_open == 0, "what ended is shown as waiting"
     assert psutil.Process(stack.processes[old].pid).cwd() == str(code[old]), "it was the other version"

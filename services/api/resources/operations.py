@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from falcon.asgi import Request, Response, SSEvent
@@ -17,8 +17,9 @@ from services.api.overview import Overview
 from services.api.resources.pages import show, user_of
 from services.api.services import Services
 from shared.errors import InvalidInput, NotFound, VitrineError
-from shared.metadata import history
-from shared.metadata.models import Evidence, RenderRecord
+from shared.metadata import history, waiting
+from shared.metadata.models import Evidence, OpenRender, RenderRecord
+from shared.metadata.waiting import COMPUTING, PENDING, Open
 from shared.queue import QUEUES
 from shared.queue_watch import Letter
 from shared.remedies import REMEDIES
@@ -28,7 +29,7 @@ NO_STORE = "no-store"
 EVERY_S = 2.0
 STREAM_S = 8.0  # the browser asks again at once: log-ins are checked anew, and a gateway that stops waits no longer
 RETRY_MS = 300
-STATES = {"updated": "Updated", "failed": "Error"}
+STATES = {"waiting": PENDING, "rendering": COMPUTING, "updated": "Updated", "failed": "Error"}
 MAX_HOURS = 24 * 90
 MAX_WORD = 200
 _TARGET = re.compile(r"(?:(?P<catalog>[a-z]+):)?(?:(?P<kind>chart|dashboard)/)?(?P<id>[A-Za-z0-9_-]{1,100})")
@@ -87,7 +88,11 @@ class Curves:
 
 
 class Renders:
-    """GET /api/v1/ops/renders?state=&target=&user=&code=&correlation_id=&hours=: those that ended, newest first."""
+    """GET /api/v1/ops/renders?state=&target=&user=&code=&correlation_id=&hours=: those that have not ended before
+    those that have, each newest first.
+    """
+
+    quiet = True  # the page asks again and again while renders wait
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -96,8 +101,9 @@ class Renders:
         page, size = read_paging(req)
         wanted, sessions = _wanted(req), self._services.sessions
         look = self._services.blocking(history.find, sessions, wanted, offset=page * size, limit=size)
-        count, records = await look
-        resp.media = {"count": count, "result": [render_document(record) for record in records]}
+        count, found = await look
+        documents = [open_document(one) if isinstance(one, Open) else render_document(one) for one in found]
+        resp.media = {"count": count, "result": documents}
         resp.set_header("Cache-Control", NO_STORE)
 
 
@@ -109,10 +115,14 @@ class OneRender:
 
     async def on_get(self, req: Request, resp: Response, render_id: str) -> None:
         blocking, sessions = self._services.blocking, self._services.sessions
+        resp.set_header("Cache-Control", NO_STORE)
+        still = await blocking(waiting.one, sessions, render_id)
+        if still is not None:
+            resp.media = {"result": {**open_document(still), "evidence": None}}
+            return
         record = await blocking(history.one, sessions, render_id)
         left = await blocking(history.evidence, sessions, render_id)
         resp.media = {"result": {**render_document(record), "evidence": _evidence(render_id, left)}}
-        resp.set_header("Cache-Control", NO_STORE)
 
 
 class RenderScreenshot:
@@ -152,25 +162,53 @@ def queue_named(name: str) -> str:
 def render_document(record: RenderRecord) -> dict[str, Any]:
     queued = next((step["seconds"] for step in record.timeline if step["step"] == "queued"), 0.0)
     return {
-        "id": record.id,
-        "correlation_id": record.correlation_id,
-        "catalog": record.catalog,
-        "kind": record.target_kind,
-        "target_id": record.target_id,
-        "executor": record.executor,
-        "origin": record.origin,
+        **_asked_document(record),
         "status": record.status,
         "code": record.code,
         "reason": record.reason,
         "remedy": REMEDIES.get(record.code, ""),
         "timeline": record.timeline,
         "failed_charts": record.failed_charts,
-        "key": record.key,
+        "asked_at": stamp(record.started_at - timedelta(seconds=queued)),
         "started_at": stamp(record.started_at),
         "finished_at": stamp(record.finished_at),
         "queued_s": queued,
         "seconds": round(sum(step["seconds"] for step in record.timeline), 3),
         "can_retry": bool(record.sizes.get("thumbnail")),
+    }
+
+
+def open_document(still: Open) -> dict[str, Any]:
+    """Of the same shape, with a deadline; how long it waited is known of one that waits only."""
+    waited = None if still.in_hand else round(still.age_s, 3)
+    return {
+        **_asked_document(still.row),
+        "status": still.status,
+        "code": "",
+        "reason": "",
+        "remedy": "",
+        "timeline": [] if waited is None else [{"step": "queued", "seconds": waited}],
+        "failed_charts": [],
+        "asked_at": stamp(still.row.asked_at),
+        "deadline": stamp(still.row.deadline),
+        "started_at": None,
+        "finished_at": None,
+        "queued_s": waited,
+        "seconds": round(still.age_s, 3),
+        "can_retry": False,
+    }
+
+
+def _asked_document(row: RenderRecord | OpenRender) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "correlation_id": row.correlation_id,
+        "catalog": row.catalog,
+        "kind": row.target_kind,
+        "target_id": row.target_id,
+        "executor": row.executor,
+        "origin": row.origin,
+        "key": row.key,
     }
 
 

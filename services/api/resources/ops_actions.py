@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -14,14 +14,14 @@ from services.api.inputs import read_object, read_strings
 from services.api.resources.operations import queue_named
 from services.api.services import Services
 from services.api.view_states import refuse_unknown
-from shared.errors import InvalidInput, NotFound
+from shared.errors import Cancelled, InvalidInput, NotFound
 from shared.heartbeats import alive
 from shared.messages import render, warm
 from shared.messages.render import Origin
-from shared.metadata import history
-from shared.metadata.engine import writing
-from shared.metadata.models import Cancellation, RenderRecord
-from shared.queue import WARM_ACTOR
+from shared.metadata import history, waiting
+from shared.metadata.models import RenderRecord
+from shared.metadata.waiting import Open
+from shared.queue import RENDER_QUEUE, RENDER_QUEUES, WARM_ACTOR
 from shared.queue_watch import Letter
 from shared.targets import Size, Target, TargetKind
 
@@ -95,7 +95,10 @@ class QueueMessages:
 
     async def on_delete(self, req: Request, resp: Response, queue: str) -> None:
         watch = self._services.watch
-        count = await self._services.blocking(watch.purge, queue_named(queue), dead_letters=False)
+        blocking, sessions = self._services.blocking, self._services.sessions
+        count = await blocking(watch.purge, queue_named(queue), dead_letters=False)
+        if queue in RENDER_QUEUES:
+            await blocking(waiting.purged, sessions, viewers=queue == RENDER_QUEUE)
         note(req, "purge", queue=queue, count=count)
         resp.media = {"removed": count}
 
@@ -130,24 +133,32 @@ class RetryRender:
 
 
 class CancelRender:
-    """POST /api/v1/ops/renders/{id}/cancel: one that a worker has in hand ends within seconds → 202."""
+    """POST /api/v1/ops/renders/{id}/cancel: one that waits ends now, one that a renderer has in hand within seconds
+    → 202.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     async def on_post(self, req: Request, resp: Response, render_id: str) -> None:
-        await self._services.blocking(self._cancel, render_id, principal_of(req).username)
+        blocking, sessions = self._services.blocking, self._services.sessions
+        still = await blocking(waiting.one, sessions, render_id)
+        if still is None and render_id not in waiting.in_work(await blocking(alive, sessions)):
+            raise NotFound("No such render waits, and no renderer has it in hand.")
+        waits = still if still is not None and not still.in_hand else None
+        if waits is not None:  # first: when the store is down, all is as it was, and the operator tries again
+            await self._tell(waits)
+        await blocking(waiting.cancel, sessions, render_id, principal_of(req).username, waits=waits)
         note(req, "cancel", request_id=render_id)
-        resp.media = {"id": render_id, "cancelled": True}
+        resp.media = {"id": render_id, "cancelled": True, "ended": waits is not None}
         resp.status = 202
 
-    def _cancel(self, render_id: str, username: str) -> None:
-        sessions = self._services.sessions
-        work = [item for one in alive(sessions) for item in one.details.get("work", ()) if one.service == "renderer"]
-        if render_id not in {item["id"] for item in work}:
-            raise NotFound("No renderer has such a render in hand.")
-        with writing(sessions) as session:
-            session.merge(Cancellation(request_id=render_id, username=username))
+    async def _tell(self, waits: Open) -> None:
+        """Whoever waits for the picture, and the renderer that will take its message."""
+        error, services, row = Cancelled.by_operator(), self._services, waits.row
+        retry_at = datetime.now(UTC) + timedelta(seconds=services.settings.error_retry_s)
+        end = services.pictures.fail(row.key, row.generation, code=error.code, reason=error.message, retry_at=retry_at)
+        await end
 
 
 class StopRun:

@@ -19,7 +19,7 @@ from shared.metadata.models.catalog import (
     dataset_roles,
     rule_roles,
 )
-from shared.metadata.models.operations import Fire, RenderRecord, SchedulerLease, ViewLog
+from shared.metadata.models.operations import Fire, OpenRender, RenderRecord, SchedulerLease, ViewLog
 from shared.metadata.models.people import Role, User, user_roles
 from shared.metadata.models.queries import Query
 from shared.metadata.models.warmup import Backoff, DataEvent, Pause, WarmupOutcome, WarmupRun, WarmupSchedule
@@ -40,6 +40,7 @@ __all__ = [
     "Evidence",
     "Fire",
     "Heartbeat",
+    "OpenRender",
     "Pause",
     "Permalink",
     "Query",

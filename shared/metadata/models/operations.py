@@ -28,13 +28,9 @@ class ViewLog(Base):
     view_state: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # ViewState.as_json(); None: not known
 
 
-class RenderRecord(Base):
-    """One render from request to end; `id` is the request's id."""
+class _Asked:
+    """What a render request asked for, as rows tell it."""
 
-    __tablename__ = "render_records"
-    __table_args__ = (Index(None, "target_kind", "target_id", "started_at"),)
-
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
     correlation_id: Mapped[str] = mapped_column(String(100), index=True)
     catalog: Mapped[str] = mapped_column(String(50))
     target_kind: Mapped[str] = mapped_column(String(20))
@@ -43,11 +39,36 @@ class RenderRecord(Base):
     key: Mapped[str] = mapped_column(String(100), index=True)
     generation: Mapped[int] = mapped_column(BigInteger)
     origin: Mapped[str] = mapped_column(String(20))
-    status: Mapped[str] = mapped_column(String(20), index=True)  # Pending, Computing, Updated, Error
+    sizes: Mapped[dict[str, Any]] = mapped_column(default=dict)  # window, thumbnail, bytes of each format
+
+
+class OpenRender(_Asked, Base):
+    """One render that was asked for and has not ended; `id` is the request's id.
+
+    Written before the request is published, so that nobody takes it before; removed with the record of its end. A row
+    past its deadline tells nothing.
+    """
+
+    __tablename__ = "open_renders"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    asked_at: Mapped[datetime]
+    deadline: Mapped[datetime] = mapped_column(index=True)
+    owner: Mapped[str | None] = mapped_column(String(300))
+    # host:pid of the renderer that has it in hand; "": one had it, and it waits again; None: nobody said that he has
+
+
+class RenderRecord(_Asked, Base):
+    """One render from request to end; `id` is the request's id."""
+
+    __tablename__ = "render_records"
+    __table_args__ = (Index(None, "target_kind", "target_id", "started_at"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    status: Mapped[str] = mapped_column(String(20), index=True)  # Updated, Error
     code: Mapped[str] = mapped_column(String(50), default="")
     reason: Mapped[str] = mapped_column(Text, default="")
     timeline: Mapped[list[Any]] = mapped_column(default=list)  # [{"step", "seconds"}]
-    sizes: Mapped[dict[str, Any]] = mapped_column(default=dict)  # window, thumbnail, bytes of each format
     failed_charts: Mapped[list[Any]] = mapped_column(default=list)  # [{"id", "reason"}]
     started_at: Mapped[datetime] = mapped_column(default=now, index=True)
     finished_at: Mapped[datetime | None]

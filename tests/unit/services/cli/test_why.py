@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from services.cli.__main__ import app
 from services.cli.parts import Parts, open_parts
 from shared.errors import ChartFailed, InvalidInput
 from shared.messages.render import Origin
+from shared.metadata.open_renders import OpenRenders
 from shared.metadata.records import RenderRecords
 from shared.remedies import REMEDIES
 from shared.requests import Plan, Requests, request_of
@@ -164,6 +166,23 @@ def test_a_render_that_is_under_way_is_waited_for(ask: Ask, parts: Parts) -> Non
     told = ask("chart/1", "--user", "ben").output
     assert "Pending since" in told
     assert "the render that is Pending is waited for, no second one is published" in told
+
+
+def test_one_that_waits_tells_how_long_and_how_many_before_it(ask: Ask, parts: Parts) -> None:
+    plan = plan_of(parts, "ben")
+
+    async def publish() -> None:
+        for key, minutes in (("d" * 32, 3), (plan.key, 2)):
+            times = {"now": now() - timedelta(minutes=minutes), "deadline": now() + timedelta(minutes=5)}
+            asked = replace(plan, key=key)
+            await OpenRenders(parts.sessions).asked(
+                request_of(asked, generation=1, origin=Origin.VIEWER, correlation_id="c-1", **times)
+            )
+
+    asyncio.run(publish())
+    told = ask("chart/1", "--user", "ben").output
+    assert "request      waits in its queue; 1 before it" in told
+    assert "(2 min ago) by viewer, until" in told
 
 
 def test_a_picture_whose_bytes_are_gone_is_missing_though_its_head_stands(ask: Ask, parts: Parts) -> None:

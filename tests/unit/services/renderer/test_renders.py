@@ -8,12 +8,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
 from services.renderer.renders import Renders
-from shared.errors import DeadlineExceeded, InvalidInput
+from shared.errors import Cancelled, DeadlineExceeded, InvalidInput, StoreUnavailable
 from shared.messages.render import Origin, RenderRequest, decode
+from shared.metadata.open_renders import Listing, Unlisted
 from shared.settings import Settings
 from shared.store.memory import Memory
 from shared.store.pictures import Pictures, Status
@@ -30,14 +32,29 @@ class RememberedRecords:
         self.ends.append(how)
 
 
+class RememberedListing:
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def taken(self, *_: Any) -> None:
+        self.words.append("taken")
+
+    def given_back(self, *_: Any) -> None:
+        self.words.append("given back")
+
+    def ended(self, request_id: str) -> None:
+        self.words.append(f"ended {request_id}")
+
+
 @pytest.fixture
 def pictures() -> Pictures:
     return Pictures(Memory(), "test_", ttl_s=3600, fresh_s=3600)
 
 
-def renders_of(pictures: Pictures, records: RememberedRecords | None = None) -> Renders:
+def renders_of(pictures: Pictures, records: RememberedRecords | None = None, listing: Listing | None = None) -> Renders:
     """Without a browser pool: nothing here may come as far as a browser."""
-    return Renders(SETTINGS, {}, pictures, lambda _: None, records or RememberedRecords())  # type: ignore[arg-type,return-value]
+    kept, told = records or RememberedRecords(), listing or Unlisted()
+    return Renders(SETTINGS, {}, pictures, lambda _: None, kept, told)  # type: ignore[arg-type,return-value]
 
 
 def late_request() -> RenderRequest:
@@ -98,6 +115,29 @@ async def test_a_refused_message_ends_the_key_that_it_names(pictures: Pictures) 
     state = await pictures.state(key)
     assert state is not None
     assert (state.status, state.reason) == (Status.ERROR, "no target")
+
+
+async def test_what_it_does_with_a_request_is_told(pictures: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
+    request, told = replace(late_request(), deadline=NOW + timedelta(hours=1)), RememberedListing()
+    renders = renders_of(pictures, listing=told)
+    await renders.refuse({"id": "odd"}, InvalidInput("no target"))
+    monkeypatch.setattr(pictures, "start", AsyncMock(side_effect=StoreUnavailable("It is down.")))
+    with pytest.raises(StoreUnavailable):
+        await renders.handle(request, False)
+    assert told.words == ["ended odd", "taken", "given back"]
+    monkeypatch.setattr(pictures, "start", AsyncMock(return_value=False))
+    await renders.handle(request, False)
+    assert told.words[3:] == ["taken", f"ended {request.id}"]  # superseded: no record takes the row away
+
+
+async def test_one_that_was_cancelled_while_it_waited_ends_when_it_is_taken(pictures: Pictures) -> None:
+    request, records = replace(late_request(), deadline=NOW + timedelta(hours=1)), RememberedRecords()
+    cancelled = Cancelled.by_operator()
+    end = {"code": cancelled.code, "reason": cancelled.message, "retry_at": NOW}
+    await pictures.fail(request.key, request.generation, **end)  # type: ignore[arg-type]
+    with pytest.raises(Cancelled):
+        await renders_of(pictures, records).handle(request, False)
+    assert [end["error"].code for end in records.ends] == ["cancelled"]
 
 
 @pytest.mark.parametrize(

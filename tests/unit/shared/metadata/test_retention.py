@@ -6,6 +6,7 @@ from shared.metadata.models import (
     DataEvent,
     Evidence,
     Fire,
+    OpenRender,
     Query,
     RenderRecord,
     Sample,
@@ -26,18 +27,19 @@ QUERY = {"username": "a", "database_name": "d", "sql": "", "row_limit": 1, "limi
 def rows(at, suffix):
     run = {"strategy": "dummy", "parameters": {}, "warms": [], "origin": "event", "correlation_id": "c", "budget_s": 1}
     render = {"correlation_id": "c", "catalog": "native", "target_kind": "chart", "target_id": "1", "executor": "a",
-              "key": "k", "generation": 1, "origin": "viewer", "status": "Updated"}  # fmt: skip
+              "key": "k", "generation": 1, "origin": "viewer"}  # fmt: skip
     part = {"what": "data", "catalog": "native", "target_kind": "chart", "target_id": "1", "executor": "a", "key": "k"}
     return [
         ViewLog(at=at, username="a", target_kind="chart", target_id="1", source="page"),
         WarmupRun(id=f"run-{suffix}", created_at=at, **run),
         WarmupOutcome(run_id=f"run-{suffix}", number=1, **part),
-        RenderRecord(id=f"render-{suffix}", started_at=at, **render),
+        RenderRecord(id=f"render-{suffix}", started_at=at, status="Updated", **render),
         Fire(schedule="s", due_at=at, token=1, claimed_at=at, correlation_id="c"),
         Sample(slot=int(at.timestamp()), at=at, readings={}),
         Evidence(render_id=f"render-{suffix}", at=at, screenshot=b"jpeg", console=[]),
         Cancellation(request_id=f"render-{suffix}", at=at if suffix == "old" else NOW, username="a"),
         Query(client_id=suffix, created_at=at.timestamp(), ended_at=at.timestamp(), **QUERY),
+        OpenRender(id=f"open-{suffix}", asked_at=at, deadline=at, **render),
         DataEvent(id=f"event-{suffix}", at=at, username="a", request={}, answer={}),
     ]
 
@@ -66,6 +68,7 @@ def test_what_is_older_than_the_settings_keep_it_goes_and_the_rest_stays(tmp_pat
         "queries": 1,
         "render_evidence": 1,
         "cancellations": 1,
+        "open_renders": 2,  # both are past their deadline
     }
     with factory() as session:
         assert [session.query(table).count() for table in TABLES] == [1] * len(TABLES)

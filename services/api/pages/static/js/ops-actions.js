@@ -43,7 +43,7 @@ export async function retryRender(render) {
 
 export async function cancelRender(item) {
   if (!await confirmed('Cancel this render?', `${item.what} as ${item.executor}. Whoever waits for it is told that it was cancelled.`, 'Cancel the render')) return;
-  await act('POST', `/api/v1/ops/renders/${encodeURIComponent(item.id)}/cancel`, null, () => 'It ends within some seconds.');
+  await act('POST', `/api/v1/ops/renders/${encodeURIComponent(item.id)}/cancel`, null, (told) => (told.ended ? 'It is cancelled.' : 'It ends within some seconds.'));
 }
 
 export async function stopQuery(query) {

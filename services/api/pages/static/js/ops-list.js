@@ -1,7 +1,7 @@
 // A list that is searched by a form and shown page by page; a line opens to show all of it.
 import { getJson } from './api.js';
 import { h, svg } from './dom.js';
-import { span } from './ops-tables.js';
+import { isPressed, span } from './ops-tables.js';
 
 const PAGE = 25;
 
@@ -25,9 +25,11 @@ export class List {
     return this.load();
   }
 
-  /** Again, if somebody looks at the newest ones and has opened none. */
+  /** Again, if somebody looks at the newest ones, has opened none, and is not about to press or to copy something there. */
   renew() {
-    if (this.page === 0 && !this.table.querySelector('.opened') && !this.table.contains(document.activeElement)) this.load();
+    const chosen = getSelection();
+    const busy = this.table.contains(document.activeElement) || (!chosen.isCollapsed && chosen.containsNode(this.table, true));
+    if (this.page === 0 && !busy && !this.table.querySelector('.opened')) this.load();
   }
 
   async load() {
@@ -35,6 +37,7 @@ export class List {
     const query = new URLSearchParams([...words, ['page', this.page], ['page_size', PAGE]]);
     try {
       const { count, result } = await getJson(`/api/v1/ops/${this.name}?${query}`);
+      if (this.page === 0 && isPressed()) return;
       if (this.page === 0) {
         const head = h('tr', {}, ...this.heads.map(([name, kind]) => h('th', { class: kind ?? '', scope: 'col' }, name)));
         const none = h('tr', {}, h('td', { class: 'empty', colspan: this.heads.length }, this.none));

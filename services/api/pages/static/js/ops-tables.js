@@ -22,6 +22,8 @@ let pressed = false; // a button that is replaced between press and release is n
 addEventListener('pointerdown', () => { pressed = true; }, true);
 for (const event of ['pointerup', 'pointercancel']) addEventListener(event, () => { setTimeout(() => { pressed = false; }); }, true);
 
+export const isPressed = () => pressed;
+
 /** The place of the focus in a table, as a function that gives it back to what is there now. */
 function keepFocus(table) {
   const active = document.activeElement;

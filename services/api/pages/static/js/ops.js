@@ -47,12 +47,14 @@ function say(state, words) {
 }
 
 let outcomes = '';
+let open = 0; // renders that have not ended: they grow older, and may end any time
 let troubled = false;
 
 function show(seen) {
   const ended = JSON.stringify(seen.renders_last_hour);
-  if (outcomes && ended !== outcomes) renewRenders();
-  outcomes = ended;
+  const still = seen.open_renders.waiting + seen.open_renders.rendering;
+  if (open || still || (outcomes && ended !== outcomes)) renewRenders();
+  [outcomes, open] = [ended, still];
   showTiles(seen);
   showTables(seen);
   followLetters(seen.queues.result);

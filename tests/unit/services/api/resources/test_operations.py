@@ -10,7 +10,8 @@ from shared.consuming import FAILURE_OPTION
 from shared.identity import Audience, Scope
 from shared.messages.render import Origin
 from shared.metadata.models import Cancellation, Evidence, Heartbeat, Query, RenderRecord, WarmupRun
-from shared.queue import RENDER_QUEUE, WARM_QUEUE, envelope
+from shared.queue import BULK_QUEUE, RENDER_QUEUE, WARM_QUEUE, envelope
+from tests.harness.polling import wait_until_async
 
 OPS = "/api/v1/ops"
 LETTERS = f"{OPS}/queues/{RENDER_QUEUE}/dead_letters"
@@ -174,7 +175,51 @@ async def test_a_replay_says_what_it_wants(gateway, body):
     assert (await gateway.post(f"{LETTERS}/replay", "ada", json=body)).status_code == 400
 
 
-async def test_only_what_a_renderer_has_in_hand_is_cancelled(gateway):
+async def test_a_render_that_waits_is_found_with_its_deadline_and_told_as_a_whole(gateway):
+    answer = await gateway.post("/api/v1/chart/1/thumbnail", "ben", json={"force": True})
+    request = gateway.publisher.published[-1]
+    add(gateway, record("ended"))
+    found = (await gateway.get(f"{OPS}/renders?state=waiting&user=ben&target=chart/1", "ada")).json
+    (waits,) = found["result"]
+    assert (answer.status_code, found["count"], waits["id"], waits["status"]) == (202, 1, request.id, "Pending")
+    assert datetime.fromisoformat(waits["deadline"]) > datetime.now(UTC)
+    assert (waits["finished_at"], waits["correlation_id"]) == (None, request.correlation_id)
+    assert [one["id"] for one in (await gateway.get(f"{OPS}/renders", "ada")).json["result"]] == [request.id, "ended"]
+    assert (await gateway.get(f"{OPS}/renders/{request.id}", "ada")).json["result"]["key"] == request.key
+    assert (await gateway.get(f"{OPS}/renders?state=rendering", "ada")).json["count"] == 0
+    assert (await gateway.get(OPS, "ada")).json["open_renders"] == {"waiting": 1, "rendering": 0}
+
+
+async def test_one_that_waits_is_cancelled_for_whoever_waits_for_it(gateway):
+    await gateway.post("/api/v1/chart/1/thumbnail", "ben", json={"force": True})
+    request = gateway.publisher.published[-1]
+    answer = await gateway.post(f"{OPS}/renders/{request.id}/cancel", "ada")
+    assert (answer.status_code, answer.json["ended"]) == (202, True)
+    assert (await gateway.post(f"{OPS}/renders/{request.id}/cancel", "ada")).status_code == 404
+    (ended,) = (await gateway.get(f"{OPS}/renders", "ada")).json["result"]
+    assert (ended["id"], ended["status"], ended["code"]) == (request.id, "Error", "cancelled")
+    status = (await gateway.get("/api/v1/chart/1/thumbnail", "ben")).json
+    assert (status["task_status"], status["code"]) == ("Error", "cancelled")
+
+
+async def test_a_request_that_the_broker_did_not_take_does_not_wait(gateway):
+    gateway.publisher.down = True
+    assert (await gateway.post("/api/v1/chart/1/thumbnail", "ben", json={"force": True})).status_code == 503
+
+    async def nothing_waits():
+        return (await gateway.get(f"{OPS}/renders?state=waiting", "ada")).json["count"] == 0
+
+    await wait_until_async(nothing_waits, 10, "the row's removal")
+
+
+async def test_a_purge_leaves_nothing_that_waits_in_its_queue(gateway):
+    await gateway.post("/api/v1/chart/1/thumbnail", "ben", json={"force": True})
+    for queue, left in ((BULK_QUEUE, 1), (WARM_QUEUE, 1), (RENDER_QUEUE, 0)):
+        assert (await gateway.ask("DELETE", f"{OPS}/queues/{queue}/messages", "ada")).status_code == 200
+        assert (await gateway.get(f"{OPS}/renders?state=waiting", "ada")).json["count"] == left
+
+
+async def test_what_nobody_has_and_nothing_waits_for_is_not_cancelled(gateway):
     work = {"work": [{"id": "r-1", "what": "native/chart/1"}]}
     beat = {"host": "h", "version": "1", "started_at": datetime.now(UTC), "seen_at": datetime.now(UTC).timestamp()}
     add(gateway, Heartbeat(id="renderer:h:1", service="renderer", pid=1, details=work, **beat))
