@@ -25,23 +25,26 @@ _CONSTRUCTS = """
     Slice Star Sub Add Subquery Table TableAlias Tuple Union Values Var Where Window WindowSpec With WithinGroup
 """
 _FUNCTIONS = """
-    Abs Acos Acosh AnyValue Array ArrayAgg ArraySize ArrayToString Ascii Asin Asinh Atan Atan2 Atanh Avg
-    BitwiseAndAgg BitwiseCount BitwiseOrAgg BitwiseXorAgg Case Cast Cbrt Ceil Chr Coalesce Concat ConcatWs Corr
-    Cos Cosh Cot Count CountIf CovarPop CovarSamp CumeDist CurrentDate CurrentDatetime CurrentTime
-    CurrentTimestamp Date DateAdd DateBin DateDiff DateFromParts DateSub DateTrunc Datetime Day DayOfMonth
-    DayOfWeek DayOfYear Degrees DenseRank Exists Exp Extract First FirstValue Floor Format Greatest GroupConcat
-    Grouping Hex Hour If Initcap IsInf IsNan JSONArrayAgg JSONBExtract JSONBExtractScalar JSONBObjectAgg
-    JSONCast JSONExtract JSONExtractScalar JSONObject JSONObjectAgg JSONType JustifyDays JustifyHours
-    JustifyInterval Lag Last LastDay LastValue Lead Least Left Length Ln Localtime Localtimestamp Log LogicalAnd
-    LogicalOr Lower MD5 MakeInterval Max Median Min Minute Mode Month NthValue Ntile Nullif NumberToStr Nvl2
-    Overlay Pad ParseJSON PercentRank PercentileCont PercentileDisc Pi Pow Quarter Radians Rank RegexpCount
-    RegexpExtract RegexpILike RegexpInstr RegexpLike RegexpReplace RegexpSubstr RegrAvgx RegrAvgy RegrCount
-    RegrIntercept RegrR2 RegrSlope RegrSxx RegrSxy RegrSyy Replace Reverse Right Round RowNumber Second Sign Sin
-    Sinh Split SplitPart Sqrt StartsWith Stddev StddevPop StddevSamp StrPosition StrToDate StrToTime
-    StringToArray Substring Sum Tan Tanh Time TimeDiff TimeFromParts TimeStrToDate TimeStrToTime TimeToStr
-    TimeToUnix TimeTrunc Timestamp TimestampAdd TimestampDiff TimestampFromParts TimestampTrunc ToChar ToNumber
-    Translate Trim Trunc TryCast TsOrDsAdd TsOrDsDiff TsOrDsToDate TsOrDsToTime TsOrDsToTimestamp Typeof Unhex
-    Unicode UnixToTime Upper Variance VariancePop Week WidthBucket Xor Year
+    Abs Acos Acosh AnyValue ArgMax ArgMin Array ArrayAgg ArrayConcat ArrayContains ArrayDistinct ArrayPosition
+    ArraySize ArrayToString Ascii Asin Asinh Atan Atan2 Atanh Avg BitLength BitwiseAndAgg BitwiseCount
+    BitwiseOrAgg BitwiseXorAgg Case Cast Cbrt Ceil Chr Coalesce Concat ConcatWs Corr Cos Cosh Cot Count CountIf
+    CovarPop CovarSamp CumeDist CurrentDate CurrentDatetime CurrentTime CurrentTimestamp Date DateAdd DateBin
+    DateDiff DateFromParts DateSub DateTrunc Datetime Day DayOfMonth DayOfWeek DayOfYear Dayname Degrees
+    DenseRank Elt Exists Exp Extract First FirstValue Floor Format Greatest GroupConcat Grouping Hex Hour If
+    Initcap IsInf IsNan JSONArray JSONArrayAgg JSONBExtract JSONBExtractScalar JSONBObjectAgg JSONCast
+    JSONExtract JSONExtractScalar JSONKeys JSONObject JSONObjectAgg JSONType JustifyDays JustifyHours
+    JustifyInterval Kurtosis Lag Last LastDay LastValue Lead Least Left Length Levenshtein Ln Localtime
+    Localtimestamp Log LogicalAnd LogicalOr Lower MD5 MakeInterval MapKeys Max Median Min Minute Mode Month
+    Monthname NthValue Ntile Nullif NumberToStr Nvl2 Overlay Pad ParseJSON PercentRank PercentileCont
+    PercentileDisc Pi Pow Quarter Radians Rank RegexpCount RegexpExtract RegexpILike RegexpInstr RegexpLike
+    RegexpReplace RegexpSubstr RegrAvgx RegrAvgy RegrCount RegrIntercept RegrR2 RegrSlope RegrSxx RegrSxy
+    RegrSyy Replace Reverse Right Round RowNumber SHA SHA2 Second Sign Sin Sinh Skewness Soundex Space Split
+    SplitPart Sqrt StartsWith Stddev StddevPop StddevSamp StrPosition StrToDate StrToTime StringToArray Struct
+    StructExtract Stuff Substring SubstringIndex Sum Tan Tanh Time TimeDiff TimeFromParts TimeStrToDate
+    TimeStrToTime TimeToStr TimeToUnix TimeTrunc Timestamp TimestampAdd TimestampDiff TimestampFromParts
+    TimestampTrunc ToChar ToDays ToNumber Translate Trim Trunc TryCast TsOrDsAdd TsOrDsDiff TsOrDsToDate
+    TsOrDsToTime TsOrDsToTimestamp Typeof Unhex Unicode UnixToTime Upper Variance VariancePop Week WidthBucket
+    Xor Year
 """
 _NAMED = {
     "sqlite": """

@@ -12,20 +12,18 @@ from shared.catalog.sql_allowed import CHARTS, Allowed
 
 _READS = """
     Columns Comprehension Dot Kwarg Lambda LimitOptions National PropertyEQ Qualify
-    ApproxDistinct ApproxQuantile ArgMax ArgMin ArrayAll ArrayAny ArrayAppend ArrayConcat ArrayConcatAgg
-    ArrayContainedBy ArrayContains ArrayContainsAll ArrayDistinct ArrayExcept ArrayFilter ArrayFirst ArrayIntersect
-    ArrayLast ArrayMax ArrayMin ArrayOverlaps ArrayPosition ArrayPrepend ArrayRemove ArrayReverse ArraySlice ArraySort
-    ArraySum ArrayUniqueAgg BitLength ByteLength Contains ConvertTimezone DateFromUnixDate DateStrToDate DateToDateStr
-    DatetimeAdd DatetimeDiff DatetimeSub DatetimeTrunc DayOfWeekIso Dayname Decode Elt Encode EndsWith Explode
-    ExplodingGenerateSeries Factorial Flatten FromBase64 GenerateDateArray GenerateSeries GenerateTimestampArray
-    GroupingId IsAscii JSONArray JSONArrayContains JSONBContains JSONBContainsAllTopKeys JSONBContainsAnyTopKeys
-    JSONBContainsTopKey JSONBDeleteAtPath JSONBExists JSONExists JSONExtractArray JSONFormat JSONKeys JSONRemove JSONSet
-    JSONStripNulls JSONValueArray JarowinklerSimilarity Kurtosis Levenshtein List LowerHex MD5Digest Map MapFromEntries
-    MapKeys MapSize Monthname MonthsBetween Quantile Rand RegexpExtractAll RegexpFullMatch RegexpSplit Repeat SHA
-    SHA1Digest SHA2 SHA2Digest Skewness Soundex Space StrToMap StrToUnix Struct StructExtract SubstringIndex TimeAdd
-    TimeStrToUnix TimeSub TimeToTimeStr TimestampSub ToArray ToBase64 ToDays ToMap Transform TsOrDiToDi
-    TsOrDsToDateStr TsOrDsToDatetime UnixDate UnixMicros UnixMillis UnixSeconds UnixToStr UnixToTimeStr Unnest UtcDate
-    UtcTime UtcTimestamp Uuid WeekOfYear WeekStart YearOfWeek YearOfWeekIso
+    ApproxDistinct ApproxQuantile ArrayAll ArrayAny ArrayAppend ArrayConcatAgg ArrayContainedBy ArrayContainsAll
+    ArrayExcept ArrayFilter ArrayFirst ArrayIntersect ArrayLast ArrayMax ArrayMin ArrayOverlaps ArrayPrepend ArrayRemove
+    ArrayReverse ArraySlice ArraySort ArraySum ArrayUniqueAgg ByteLength Contains ConvertTimezone DateFromUnixDate
+    DateStrToDate DateToDateStr DatetimeAdd DatetimeDiff DatetimeSub DatetimeTrunc DayOfWeekIso Decode Encode EndsWith
+    Explode ExplodingGenerateSeries Factorial Flatten FromBase64 GenerateDateArray GenerateSeries GenerateTimestampArray
+    GroupingId IsAscii JSONArrayContains JSONBContains JSONBContainsAllTopKeys JSONBContainsAnyTopKeys
+    JSONBContainsTopKey JSONBDeleteAtPath JSONBExists JSONExists JSONExtractArray JSONFormat JSONRemove JSONSet
+    JSONStripNulls JSONValueArray JarowinklerSimilarity List LowerHex MD5Digest Map MapFromEntries MapSize MonthsBetween
+    Quantile Rand RegexpExtractAll RegexpFullMatch RegexpSplit Repeat SHA1Digest SHA2Digest StrToMap StrToUnix TimeAdd
+    TimeStrToUnix TimeSub TimeToTimeStr TimestampSub ToArray ToBase64 ToMap Transform TsOrDiToDi TsOrDsToDateStr
+    TsOrDsToDatetime UnixDate UnixMicros UnixMillis UnixSeconds UnixToStr UnixToTimeStr Unnest UtcDate UtcTime
+    UtcTimestamp Uuid WeekOfYear WeekStart YearOfWeek YearOfWeekIso
 """
 _NAMED = {
     "sqlite": """

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.catalog.sql import Dialect, parse_query
+from shared.catalog.sql_allowed import CHARTS
 from shared.errors import QueryRefused
 
 SQLITE, POSTGRESQL = Dialect.SQLITE, Dialect.POSTGRESQL
@@ -204,3 +205,19 @@ def test_too_much_is_refused(sql):
 def test_what_is_no_text_is_refused(sql):
     with pytest.raises(QueryRefused):
         parse_query(sql, SQLITE, TABLES)
+
+
+ARGUMENTS = ("", "a", "a, b", "a, b, c", "'x', a", "a, 1, 2, 'x'")
+
+
+def is_usable(function, dialect):
+    for arguments in ARGUMENTS:
+        with suppress(QueryRefused):
+            return parse_query(f"select {function}({arguments}) from sales", dialect, TABLES)
+    return None
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_a_function_that_is_listed_by_its_name_may_be_used(dialect):
+    """Also when the parser has come to know it, and has a class for it."""
+    assert [name for name in sorted(CHARTS.named[dialect]) if not is_usable(name, dialect)] == []
