@@ -1,17 +1,16 @@
 """Column names: the SQL of charts, the filters of dashboards and the rules are tried, as they would run, for no rows.
 
-A SQLite database is tried as an empty copy, made of the columns that the catalog declares and, for other tables, those
-of the database file. PostgreSQL is asked itself. So the database decides what a column is, as it will when the page is
-drawn, and nothing has to be loaded. Where no database can be asked, that is told, and no problem.
+A SQLite database, or a DuckDB database that is filled, is tried as an empty copy, made of the columns that the catalog
+declares and, for other tables, those of the database file. Any other one is asked itself. So the database decides what
+a column is, as it will when the page is drawn, and nothing has to be loaded. Where no database can be asked, that is
+told, and no problem.
 """
 
 from __future__ import annotations
 
 import re
-import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from sqlglot import exp
 
 from shared.catalog.readers import Reader, open_reader
 from shared.catalog.sql import Conditions, Dialect, Query, identity, parse_condition, parse_query
-from shared.catalog.yaml import schema
+from shared.catalog.yaml import schema, seeding
 from shared.catalog.yaml.reading import Catalog, Placed
 from shared.catalog.yaml.source import Location, Problem
 from shared.engines.urls import dialect_of, file_path
@@ -28,7 +27,7 @@ from shared.errors import DatabaseUnavailable, InvalidInput, QueryFailed, QueryR
 TRY_S = 10.0  # for one query that gives no rows
 SHOWN = 20  # names in a message
 REFUSED = "The database refused the query: "
-UNKNOWN = re.compile(r"column:? \"?(?:[^\s\".]+\.)*([^\s\".]+)")  # as SQLite and PostgreSQL name it
+UNKNOWN = re.compile(r"column:? (?:named )?\"?(?:[^\s\".]+\.)*([^\s\".]+)")  # as SQLite, PostgreSQL and DuckDB name it
 
 
 def check_columns(catalog: Catalog, state_dir: Path) -> Iterator[Problem]:
@@ -42,7 +41,7 @@ def check_columns(catalog: Catalog, state_dir: Path) -> Iterator[Problem]:
                 dialect = dialect_of(placed.entry.url)
             except InvalidInput:
                 continue
-            copy = Path(folder) / f"{number}.sqlite"
+            copy = Path(folder) / str(number)
             yield from _Trial(catalog, placed.entry, dialect, copy, state_dir).problems()
 
 
@@ -64,9 +63,9 @@ class _Trial:
     def problems(self) -> Iterator[Problem]:
         self._datasets = [placed for placed in self._datasets if _is_name(placed.entry.table, self._dialect)]
         try:
-            if self._dialect is Dialect.SQLITE:
+            if self._dialect is Dialect.SQLITE or (self._dialect in seeding.FILLED and self._database.tables):
                 yield from self._make_copy()
-                self._reader = open_reader(f"sqlite:///{self._copy}", Path(), TRY_S)
+                self._reader = open_reader(f"{self._dialect}:///{self._copy}", Path(), TRY_S)
             else:
                 self._reader = open_reader(self._database.url, self._state_dir, TRY_S)
                 yield from self._ask()
@@ -78,25 +77,24 @@ class _Trial:
                 self._reader.close()
 
     def _make_copy(self) -> Iterator[Problem]:
-        declared = {table.name.lower(): tuple(table.columns) for table in self._database.tables}
+        declared = {(self._dialect.schema, table.name.lower()): table.columns for table in self._database.tables}
         path = file_path(self._database.url, self._state_dir)
-        with closing(sqlite3.connect(self._copy)) as copy:
-            for placed in self._datasets:
-                name = identity(placed.entry.table, self._dialect)[1]
-                columns = declared.get(name) or _columns_in(path, name)
-                if columns:
-                    try:
-                        copy.execute(f"CREATE TABLE IF NOT EXISTS {_quoted(name)} ({', '.join(map(_quoted, columns))})")
-                    except sqlite3.Error as error:  # a reserved name, one column twice
-                        yield placed.problem(("table",), f"SQLite can have no such table: {error}")
-                        continue
-                    self._columns[placed.entry.table] = columns
-                elif path.is_file():
-                    yield placed.problem(("table",), f"the database has no table {placed.entry.table}")
-                else:
-                    why = f"there is no file {path}, and `tables` does not declare it"
-                    self._catalog.unchecked.append(f"columns of the dataset {placed.entry.name!r}: {why}")
-            copy.commit()
+        file = seeding.table_file(self._dialect, path)
+        seeding.table_file(self._dialect, self._copy).create()
+        for placed in self._datasets:
+            name = identity(placed.entry.table, self._dialect)
+            try:
+                columns = file.copy_empty(self._copy, name, declared.get(name))
+            except InvalidInput as error:
+                yield placed.problem(("table",), error.message)
+                continue
+            if columns:
+                self._columns[placed.entry.table] = columns
+            elif path.is_file():
+                yield placed.problem(("table",), f"the database has no table {placed.entry.table}")
+            else:
+                why = f"there is no file {path}, and `tables` does not declare it"
+                self._catalog.unchecked.append(f"columns of the dataset {placed.entry.name!r}: {why}")
 
     def _ask(self) -> Iterator[Problem]:
         for placed in self._datasets:
@@ -223,21 +221,3 @@ def _is_name(table: str, dialect: Dialect) -> bool:
     except QueryRefused:
         return False
     return True
-
-
-def _columns_in(path: Path, table: str) -> tuple[str, ...]:
-    """The columns of a table or view of a SQLite file; none if there is no such thing. Raises DatabaseUnavailable."""
-    if not path.is_file():
-        return ()
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            found: Sequence[tuple[str]] = connection.execute(
-                "SELECT name FROM pragma_table_xinfo(?) WHERE hidden <> 1", (table,)
-            ).fetchall()
-    except sqlite3.Error as error:
-        raise DatabaseUnavailable(f"{path} cannot be read: {error}") from error
-    return tuple(name for (name,) in found)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

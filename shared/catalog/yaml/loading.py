@@ -137,17 +137,19 @@ class Loader:
     def _seeds(self, placed: Placed, existing: Database | None) -> tuple[list[Seed], list[str], bool]:
         """The seeds as they shall be, the tables whose rows were replaced, whether a seed that was there changed."""
         database: schema.Database = placed.entry
+        if not database.tables:
+            return [], [], False
         kept = {seed.name: seed for seed in existing.seeds} if existing else {}
         wanted, outdated, touched = [], [], False
+        file = seeding.table_file(dialect_of(database.url), file_path(database.url, self._settings.state_dir))
         for table in sorted(database.tables, key=lambda table: table.name):
             source = placed.document.find_csv(table.csv)
             assert source is not None  # references.py has seen to it
-            path = file_path(database.url, self._settings.state_dir)
             checksum = seeding.checksum(source, table.columns)
             seed = kept.get(table.name) or Seed(name=table.name, checksum="")
             replaced = seed.checksum not in ("", checksum)
-            if seed.checksum != checksum or not seeding.has_table(path, table.name):
-                seeding.fill(path, table.name, source, table.columns)
+            if seed.checksum != checksum or not file.has_table(table.name):
+                file.fill(table.name, table.columns, seeding.read_rows(source, table.columns))
             values = table.model_dump(include={"csv", "source", "licence", "columns"})
             touched |= _apply(seed, {**values, "checksum": checksum})
             wanted.append(seed)

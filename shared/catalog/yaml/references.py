@@ -9,6 +9,7 @@ from typing import Any
 from shared.catalog import filters
 from shared.catalog.sql import Dialect, identity, parse_condition, parse_query
 from shared.catalog.yaml.reading import Catalog, Placed
+from shared.catalog.yaml.seeding import FILLED
 from shared.catalog.yaml.source import Location, Problem
 from shared.engines.urls import dialect_of
 from shared.errors import InvalidInput, QueryRefused
@@ -69,8 +70,8 @@ def _check_database(catalog: Catalog, placed: Placed, dialects: Mapping[str, Dia
         dialect_of(database.url)
     except InvalidInput as error:
         yield placed.problem(("url",), error.message)
-    if database.tables and dialects.get(database.name) not in (Dialect.SQLITE, None):
-        yield placed.problem(("tables",), "only a SQLite database can be filled from CSV files")
+    if database.tables and dialects.get(database.name) not in (*FILLED, None):
+        yield placed.problem(("tables",), "only a SQLite or DuckDB database can be filled from CSV files")
     seen = set()
     for index, table in enumerate(database.tables):
         if table.name.lower() in seen:

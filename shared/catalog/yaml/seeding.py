@@ -1,37 +1,77 @@
-"""Fills tables of a SQLite database from CSV files."""
+"""Tables of SQLite and DuckDB databases that are filled from CSV files, or copied without their rows."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from shared.errors import DatabaseUnavailable, InvalidInput
+from shared.catalog.sql_text import Dialect, Name
+from shared.errors import InvalidInput
 from shared.targets import canonical_json
 
-BUSY_TIMEOUT_S = 10
+FILLED = (Dialect.SQLITE, Dialect.DUCKDB)  # what can be
 
 
-def _boolean(text: str) -> int:
+class TableFile(Protocol):
+    """A database file. Raises DatabaseUnavailable when it cannot be read or written.
+
+    Names of columns and of filled tables are plain SQL names (schema.SqlName), types those of schema.ColumnType.
+    """
+
+    def create(self) -> None:
+        """An empty one, if there is none. Row-level rules would mean little if every local user could read it."""
+        ...
+
+    def has_table(self, table: str) -> bool: ...
+
+    def fill(self, table: str, columns: Mapping[str, str], rows: Iterator[tuple[Any, ...]]) -> int:
+        """Replaces the table by the rows, and answers how many: all of them, or, when `rows` raises, none."""
+        ...
+
+    def copy_empty(self, copy: Path, name: Name, columns: Mapping[str, str] | None) -> tuple[str, ...]:
+        """Makes the table in the file `copy`, without rows: of these columns, else of those that it has in this one.
+
+        Answers its columns' names, none if there is no such table. Raises InvalidInput for one that cannot be.
+        """
+        ...
+
+
+def table_file(dialect: Dialect, path: Path) -> TableFile:
+    """One of FILLED. Opens nothing yet; the file need not be there."""
+    if dialect is Dialect.DUCKDB:
+        from shared.catalog.yaml.duckdb_file import DuckdbFile
+
+        return DuckdbFile(path)
+    from shared.catalog.yaml.sqlite_file import SqliteFile
+
+    return SqliteFile(path)
+
+
+def _integer(text: str) -> int:
+    if not -(2**63) <= (number := int(text)) < 2**63:  # neither database has a larger one
+        raise ValueError(text)
+    return number
+
+
+def _boolean(text: str) -> bool:
     try:
-        return {"true": 1, "false": 0, "1": 1, "0": 0, "yes": 1, "no": 0}[text.lower()]
+        return {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}[text.lower()]
     except KeyError:
         raise ValueError(text) from None
 
 
-# For each type: SQLite's own, and what makes a value of a cell (or raises ValueError). Dates are text that sorts.
-_TYPES: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "text": ("TEXT", str),
-    "integer": ("INTEGER", int),
-    "real": ("REAL", float),
-    "date": ("TEXT", lambda text: date.fromisoformat(text).isoformat()),
-    "datetime": ("TEXT", lambda text: datetime.fromisoformat(text).isoformat()),
-    "boolean": ("INTEGER", _boolean),
+# For each type, what makes a value of a cell, or raises ValueError.
+_TYPES: dict[str, Callable[[str], Any]] = {
+    "text": str,
+    "integer": _integer,
+    "real": float,
+    "date": date.fromisoformat,
+    "datetime": datetime.fromisoformat,
+    "boolean": _boolean,
 }
 
 
@@ -40,37 +80,11 @@ def checksum(source: Path, columns: Mapping[str, str]) -> str:
     return hashlib.sha256(canonical_json(list(columns.items())).encode() + source.read_bytes()).hexdigest()
 
 
-def has_table(database: Path, table: str) -> bool:
-    if not database.is_file():
-        return False
-    with closing(_open(database)) as connection:
-        found = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchone()
-    return found is not None
+def read_rows(source: Path, columns: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
+    """The file's rows as Python's values. An empty cell is None.
 
-
-def fill(database: Path, table: str, source: Path, columns: Mapping[str, str]) -> int:
-    """Replaces the table by the file's rows, in one transaction; answers how many. An empty cell is NULL.
-
-    Names are plain SQL names (schema.SqlName). Raises InvalidInput for a cell that is not of its type, naming file,
-    line and column, and for a file that is no CSV, and DatabaseUnavailable when the database cannot be written.
+    Raises InvalidInput for a cell that is not of its type, naming file, line and column, and for a file that is no CSV.
     """
-    database.parent.mkdir(parents=True, exist_ok=True)
-    database.touch(mode=0o600)  # row-level rules would mean little if every local user could read the file
-    declared = ", ".join(f'"{name}" {_TYPES[kind][0]}' for name, kind in columns.items())
-    marks = ", ".join("?" for _ in columns)
-    with closing(_open(database)) as connection:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(f'DROP TABLE IF EXISTS "{table}"')
-            connection.execute(f'CREATE TABLE "{table}" ({declared})')
-            done = connection.executemany(f'INSERT INTO "{table}" VALUES ({marks})', _rows(source, columns)).rowcount  # noqa: S608
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise DatabaseUnavailable(f"{database} cannot be filled: {error}") from error
-    return max(done, 0)
-
-
-def _rows(source: Path, columns: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
     with source.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
         try:
@@ -85,13 +99,6 @@ def _cell(text: str | None, kind: str, where: str) -> Any:
     if text is None or text == "":
         return None
     try:
-        return _TYPES[kind][1](text)
+        return _TYPES[kind](text)
     except ValueError:
         raise InvalidInput(f"{where}: {text!r} is no {kind}.") from None
-
-
-def _open(database: Path) -> sqlite3.Connection:
-    try:
-        return sqlite3.connect(database, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-    except sqlite3.Error as error:
-        raise DatabaseUnavailable(f"{database} cannot be opened: {error}") from error

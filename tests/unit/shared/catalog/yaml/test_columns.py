@@ -2,6 +2,7 @@
 
 import sqlite3
 
+import duckdb
 import pytest
 
 from shared.catalog.yaml import read_catalog
@@ -94,3 +95,35 @@ def test_what_cannot_be_looked_up_is_told_and_is_no_problem(bare):
         "columns of the dataset 'sales'",
         "columns of the dataset 'payroll'",
     ]
+
+
+DUCKDB = CATALOG.replace("sqlite:///demo.sqlite", "duckdb:///demo.duckdb")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "message"),
+    [
+        ("SELECT region, count", "SELECT regoin, count", "charts[0].sql", '"regoin" not found'),
+        ("SELECT region, count", "SELECT sum(region) AS region, count", "charts[0].sql", "sum(VARCHAR)"),
+        ("clause: \"region = 'Europe'\"", "clause: \"regoin = 'Europe'\"", "row_level_rules[0].clause", "mean region?"),
+        ("dataset: sales, column: region", "dataset: sales, column: regoin", "dashboards[0].filters[0].column", "mean"),
+        ("name: text, pay: integer", "name: text, Name: text", "datasets[1].table", "DuckDB can have no such table"),
+    ],
+)
+def test_a_duckdb_database_that_is_filled_is_tried_before_there_is_one(check, old, new, field, message):
+    problems = [problem.split(": ", 2) for problem in check(old, new, text=DUCKDB)]
+    assert [message in said for _, found, said in problems if found == field] == [True]
+    assert all(int(line) > 1 for line, _, _ in problems)
+
+
+def test_other_tables_of_a_duckdb_database_are_looked_up_in_its_file(tmp_path):
+    declared = "      - {name: payroll, csv: payroll.csv, columns: {name: text, pay: integer}}\n"
+    path = write_files(tmp_path, DUCKDB.replace(declared, ""))
+    catalog, problems = read_catalog(path, tmp_path)
+    assert problems == []
+    assert [line.split(":")[0] for line in catalog.unchecked] == ["columns of the dataset 'payroll'"]
+    with duckdb.connect(tmp_path / "demo.duckdb") as connection:
+        connection.execute("CREATE TABLE payroll (wages INTEGER)")
+    catalog, problems = read_catalog(path, tmp_path)
+    assert [problem.field for problem in problems] == ["charts[2].sql"]
+    assert catalog.unchecked == []

@@ -143,3 +143,14 @@ def test_grants_follow_the_catalog(world):
         database = session.scalars(select(Database)).one()
         assert {(grant.role.name, grant.schema) for grant in database.grants} == {("EMEA", ""), ("New", "")}
         assert (database.expose_in_sqllab, database.allow_dml, database.query_timeout_s) == (True, False, 600)
+
+
+def test_a_duckdb_database_is_filled_and_its_rows_are_under_the_same_rules(tmp_path):
+    world = make_world(tmp_path, text=CATALOG.replace("sqlite:///demo.sqlite", "duckdb:///demo.duckdb"))
+    assert [row["amount"] for row in world.rows("ada", "all-sales")] == [10.0, 20.5, 30.0, None, 50.0]
+    assert {row["region"] for row in world.rows("emma", "all-sales")} == {"Europe"}
+    (world.folder / "sales.csv").write_text(SALES_CSV + "2024-01-06,Asia,tea,7\n")
+    assert world.load(CATALOG.replace("sqlite:///demo.sqlite", "duckdb:///demo.duckdb")).changed == 1
+    assert len(world.rows("ada", "all-sales")) == 6
+    assert versions(world) == {"sales": 2, "payroll": 1}
+    world.close()

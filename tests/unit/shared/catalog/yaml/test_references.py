@@ -97,11 +97,12 @@ def test_a_spec_loads_only_rows_and_our_maps(check, spec, field):
     assert [problem.split(": ")[1] for problem in problems] == ([f"charts[0].{field}"] if field else [])
 
 
-def test_tables_are_for_sqlite(check):
+def test_tables_are_for_files(check):
     problems = check("url: sqlite:///demo.sqlite", "url: postgresql://h/d")
     assert [problem.split(": ", 1)[1] for problem in problems] == [
-        "databases[0].tables: only a SQLite database can be filled from CSV files"
+        "databases[0].tables: only a SQLite or DuckDB database can be filled from CSV files"
     ]
+    assert check("url: sqlite:///demo.sqlite", "url: duckdb:///demo.duckdb") == []
 
 
 def test_the_admin_role_need_not_be_listed(check):
