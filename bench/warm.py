@@ -99,7 +99,7 @@ def _told(log: Log, hours: int) -> str:
 # --- first openings ---
 
 
-OWN = "the demo's own SQLite"
+OWN = "the demo's own databases"
 SLOW = f"the same, each query held up for {DELAY_S:.0f} s"
 
 

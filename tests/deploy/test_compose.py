@@ -108,6 +108,21 @@ def test_people_log_in_through_nginx_and_every_picture_of_the_demo_is_drawn(proj
     assert project.dead_letters() == {}
 
 
+@pytest.mark.parametrize("database", ["demo", "demo-duckdb"])
+def test_databases_of_the_demo_are_queried_in_the_gateway_and_in_the_background(ada: Somebody, database: str) -> None:
+    listed = ada.client.get("/api/v1/database/").json()["result"]
+    (number,) = [one["id"] for one in listed if one["database_name"] == database]
+    asked = {"database_id": number, "sql": "SELECT count(*) AS n FROM flights"}
+    answer = ada.client.post("/api/v1/sqllab/execute/", json=asked)
+    assert (answer.status_code, answer.json()["data"]) == (200, [{"n": 20_000}]), answer.text
+    query = ada.client.post("/api/v1/sqllab/execute/", json={**asked, "runAsync": True}).json()["query"]
+
+    def state() -> str:
+        return str(ada.client.get(f"/api/v1/query/{query['id']}").json()["result"]["status"])
+
+    wait_until(lambda: state() == "success", 60, lambda: f"the query's end; it is {state()}")
+
+
 def test_metrics_are_for_neighbours_and_who_asks_is_told_by_the_proxy(project: Project, ada: Somebody) -> None:
     assert ada.client.get("/metrics").status_code == 404
     words = ("python", "-m", "shared.probe")
