@@ -83,7 +83,7 @@ compose-down: ## end it; its data stay (ARGS=--volumes: they go too)
 image-sizes: ## of the images that compose-up built
 	@docker image ls --format '{{.Repository}} {{.Size}}' | sed -n 's/^vitrine-\([a-z]* \)/\1/p' | sort
 
-screenshots: install chromium ## the pictures of the README
+screenshots: install chromium ## the pictures of the README and the documents
 	@VITRINE_CHROMIUM="$$(scripts/bootstrap.sh find-chromium)" $(PYTHON) scripts/screenshots.py
 
 clean: ## remove .venv and what tools left behind

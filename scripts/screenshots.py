@@ -1,7 +1,9 @@
-"""The pictures of the documents, taken from the demo: docs/gallery.png, dashboard.png and ops.png. `make screenshots`.
+"""The pictures of the documents, taken from the demo: docs/gallery.png, dashboard.png, sql.png, ops.png and
+ops-render.png. `make screenshots`.
 
-Starts `vitrine demo` in a folder of its own (or in VITRINE_STATE_DIR, whose pictures it then keeps), logs in with a
-real Chromium as a person does, waits for every picture in the window, and ends the demo again.
+Starts `vitrine demo` in a folder of its own (or in VITRINE_STATE_DIR, whose pictures it then keeps, and whose last hour
+the operations page then shows), logs in with a real Chromium as a person does, waits for every picture in the window,
+and ends the demo again.
 """
 
 from __future__ import annotations
@@ -27,14 +29,17 @@ from tests.harness import find_chromium  # noqa: E402  # as `make` finds it; the
 
 USER = "ada"
 DASHBOARD = "Health and wealth of nations"
-SQL = """-- Where do flights leave late?
-SELECT airports.city, airports.state, count(*) AS flights, round(avg(flights.delay), 1) AS late_min
+DATABASE = "demo-duckdb"
+SQL = """-- From where do flights arrive late, and how late is the worst tenth?
+SELECT airports.city, airports.state, count(*) AS flights, median(flights.delay) AS median_min,
+       round(quantile_cont(flights.delay, 0.9), 1) AS worst_tenth_min, max(flights.day) AS last_day
 FROM flights
 JOIN airports ON airports.iata = flights.origin
 GROUP BY 1, 2
 HAVING count(*) > 50
-ORDER BY late_min DESC"""
+ORDER BY worst_tenth_min DESC"""
 WINDOW = (1600, 1100)
+TALL_WINDOW = (1600, 1430)
 MAX_BYTES = 600_000
 PATIENCE_MS = 60_000
 STOP_S = 60
@@ -53,9 +58,20 @@ GALLERY_READY = """() => {
 DASHBOARD_READY = """() => document.documentElement.dataset.vitrine === 'laid-out'
   && !document.querySelector('.chart-holder[data-state=pending]')"""
 
-# The scheduler has taken samples, and the newest renders are listed.
+# Asks for pictures that are there already, so that the renderer has work in hand.
+AT_WORK = """async (wanted) => {
+  const headers = { 'Content-Type': 'application/json', 'X-Requested-With': 'screenshots' };
+  const ask = (path) => fetch(path, { method: 'POST', headers, body: '{"force": true}' });
+  for (const [kind, count] of Object.entries(wanted)) {
+    const { ids } = await (await fetch(`/api/v1/${kind}/?q=(page_size:${count})`)).json();
+    await Promise.all(ids.map((id) => ask(`/api/v1/${kind}/${id}/thumbnail/`)));
+  }
+}"""
+# The scheduler has taken samples, and the renderer has some renders behind it and others in hand.
 OPERATIONS_READY = """() => document.querySelectorAll('.curve path[d^=M]').length > 2
-  && document.querySelector('#renders tbody button') && document.getElementById('live').dataset.state === 'live'"""
+  && document.getElementById('live').dataset.state === 'live'
+  && /(dashboard|chart).[0-9]+ as .* [1-9][0-9]* renders/.test(document.getElementById('processes').textContent)"""
+IDLE = """() => /Waiting\\s+0\\s+0 in hand/.test(document.getElementById('tiles').innerText)"""
 
 
 def main() -> int:
@@ -73,13 +89,12 @@ def main() -> int:
         page.get_by_role("link", name=DASHBOARD).first.click()
         page.wait_for_function(DASHBOARD_READY)
         _save(page, docs / "dashboard.png")
-        page.goto(f"{url}/ops/")
-        page.wait_for_function(OPERATIONS_READY)
-        page.get_by_label("Hours", exact=True).select_option("1")
-        page.wait_for_function(OPERATIONS_READY)
-        _save(page, docs / "ops.png")
         _query(page, url)
         _save(page, docs / "sql.png")
+        _operate(page, url)
+        _save(page, docs / "ops.png")
+        _open_render(page, url)
+        _save(page, docs / "ops-render.png")
         browser.close()
     return 0
 
@@ -124,9 +139,30 @@ def _query(page: Page, url: str) -> None:
     draft = json.dumps({"sql": SQL})
     page.evaluate("([key, draft]) => sessionStorage.setItem(key, draft)", [f"vitrine.sql.{USER}", draft])
     page.reload()
+    page.get_by_label("Database").select_option(label=DATABASE)
     page.locator("#run:enabled").click()
     page.wait_for_selector("#status[data-state=success]")
     page.wait_for_selector(".grid-body [data-row='9']")
+
+
+def _operate(page: Page, url: str) -> None:
+    """The operations page over the last hour, while pictures are rendered."""
+    page.set_viewport_size({"width": TALL_WINDOW[0], "height": TALL_WINDOW[1]})
+    page.goto(f"{url}/ops/")
+    page.locator("#hours").select_option("1")
+    page.evaluate(AT_WORK, {"dashboard": 12, "chart": 25})
+    page.wait_for_function(OPERATIONS_READY)
+
+
+def _open_render(page: Page, url: str) -> None:
+    """Renders that wait, are in hand, and ended; the last that ended is opened with its steps."""
+    page.wait_for_function(IDLE)
+    page.set_viewport_size({"width": WINDOW[0], "height": WINDOW[1]})
+    page.evaluate(AT_WORK, {"dashboard": 7})
+    page.goto(f"{url}/ops/")
+    page.locator("#renders tbody tr", has_text="updated").first.locator("button.link").click()
+    page.wait_for_selector("#renders .waterfall")
+    page.evaluate("document.querySelector('[aria-labelledby=renders-title]').scrollIntoView()")
 
 
 def _save(page: Page, path: Path) -> None:
