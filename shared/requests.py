@@ -174,7 +174,8 @@ class Requests:
         now = datetime.now(UTC)
         limit = timedelta(seconds=self._settings.render_deadline_s) if origin is Origin.VIEWER else BULK_DEADLINE
         deadline = now + limit
-        claim = await self._pictures.claim(plan.key, deadline=deadline, now=now, force=force)
+        hurry = origin is Origin.VIEWER  # past what waits in bulk
+        claim = await self._pictures.claim(plan.key, deadline=deadline, now=now, force=force, hurry=hurry)
         if not claim.won:
             return claim
         request = request_of(

@@ -93,7 +93,12 @@ class Settings(QuerySettings, ResultsSettings, OperationsSettings, NetworkSettin
         300, gt=1, description="Dramatiq's time limit of one render; the deadline is shorter, see render_deadline_s."
     )
     render_deadline_s: float = Field(285, gt=0, description="From publishing to the stored picture, queueing included.")
-    render_threads: int = Field(2, ge=1, le=64, description="Renders in flight in one worker process.")
+    render_threads: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Renders at once in a worker process for somebody who waits; as many others besides.",
+    )
     browser_renders: int = Field(500, ge=1, description="Renders after which a browser is recycled.")
     browser_memory_mib: int = Field(
         1500,

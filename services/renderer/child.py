@@ -13,7 +13,7 @@ from typing import Protocol
 import dramatiq
 import structlog
 
-from services.renderer.processes import end_with_parent
+from services.renderer.processes import end_with_parent, step_back
 from shared import logs, metrics, tracing
 from shared.errors import InvalidInput, VitrineError
 from shared.queue import BrokerPublisher, open_broker
@@ -96,7 +96,8 @@ def _live(
     if CHILD in sys.argv:
         end_with_parent(int(sys.argv[-1]))
     metrics.serve(settings.metrics_bind, port(settings))
-    os.nice(nice)
+    if nice:
+        step_back(nice)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

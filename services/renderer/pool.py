@@ -29,6 +29,7 @@ from shared.settings import Settings
 log = structlog.get_logger(__name__)
 CLEAN_UP_S = 0.8  # after an interrupt dramatiq gives a coroutine 1.0 s
 WEIGH_EVERY = 10  # renders between two looks at the browser's memory
+BULK_NICE = 10  # a tenth of a core where a viewer's render wants it too; all of it where none does
 RESOLVE_S = 3.0  # between two looks whether hosts are still where the browser was told
 Reason = Literal["first", "recycle", "crash"]
 

@@ -14,9 +14,11 @@ import os
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -25,10 +27,14 @@ PREFIX = "vitrine-browser-"
 SCRIPT = """#!/bin/sh
 for argument; do case "$argument" in --user-data-dir=*) profile=${{argument#--user-data-dir=}};; esac; done
 printf '%s\\n' "$$" "$PPID" "$profile" > {folder}/processes.new && mv {folder}/processes.new {folder}/processes
-exec {guard}{browser} "$@"
+{autogroup}exec {guard}{browser} "$@"
 """
+# A kernel that groups processes by session (sched(7)) weighs nice within one only; Playwright gives each browser one.
+AUTOGROUP = "{{ echo {nice} > /proc/$$/autogroup; }} 2>/dev/null\n"
 MIB = 1024 * 1024
 PR_SET_PDEATHSIG = 1  # prctl(2)
+KEEP_NICE = "--bounding-set -sys_nice "  # root's Chromium would give its processes the usual priority back
+PROBE_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +49,19 @@ class BrowserProcesses:
 class Launcher:
     """The folder and script through which one browser is started. Blocking file access, all of it tiny.
 
-    `nice`: added to the scheduling priority of the browser and all its processes, as nice(1) does.
+    `nice`: how far the browser and all its processes stand behind others, as nice(1) has it.
     """
 
     def __init__(self, browser: Path, *, nice: int = 0) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         setpriv = shutil.which("setpriv")
-        # Root's Chromium would give its processes the usual priority back.
-        keep = "--bounding-set -sys_nice " if nice and os.geteuid() == 0 else ""
+        keep = KEEP_NICE if nice and setpriv and _may_keep_nice(setpriv) else ""
         guard = f"{setpriv} --pdeathsig KILL {keep}-- " if setpriv else ""
         guard += f"nice -n {nice} " if nice else ""
+        autogroup = AUTOGROUP.format(nice=nice) if nice else ""
+        names = {"folder": shlex.quote(str(self.folder)), "browser": shlex.quote(str(browser))}
         self.script = self.folder / "browser"
-        self.script.write_text(
-            SCRIPT.format(folder=shlex.quote(str(self.folder)), guard=guard, browser=shlex.quote(str(browser)))
-        )
+        self.script.write_text(SCRIPT.format(guard=guard, autogroup=autogroup, **names))
         self.script.chmod(0o700)
 
     def processes(self) -> BrowserProcesses | None:
@@ -86,6 +91,25 @@ def sweep() -> None:
             found = _read(folder)
             if found is not None and folder.stat().st_uid == os.geteuid() and not _is_ours(found.browser, folder):
                 _remove(folder, found)
+
+
+def step_back(nice: int) -> None:
+    """Puts this process behind whatever else runs on the machine: in a session of its own, see AUTOGROUP."""
+    os.nice(nice)
+    with contextlib.suppress(PermissionError):  # it leads a group already: started by a shell or a service manager
+        os.setsid()
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):  # no such kernel
+            Path("/proc/self/autogroup").write_text(str(nice))
+
+
+@cache
+def _may_keep_nice(setpriv: str) -> bool:
+    """Whether we are root, and may give that right up."""
+    if os.geteuid() != 0:
+        return False
+    probe = [setpriv, *KEEP_NICE.split(), "--", "true"]
+    return subprocess.run(probe, capture_output=True, timeout=PROBE_S, check=False).returncode == 0
 
 
 def _pss(process: psutil.Process) -> int:

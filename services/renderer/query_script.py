@@ -52,7 +52,7 @@ def checked(
     connection: Connection,
     patience: Patience,
 ) -> Script:
-    """What may run of it, as the roles and rules are now. Raises QueryRefused, QueryTooCostly."""
+    """What may run of it, as the rules are now; `database` has its grants. Raises QueryRefused, QueryTooCostly."""
     contents = read_contents(engine.dialect, lambda sql: _asked(connection, sql))
     access = patience(lambda: _access(sessions, principal, database, contents))
     script = check_script(

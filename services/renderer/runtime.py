@@ -19,7 +19,7 @@ from dramatiq.middleware import AsyncIO, CurrentMessage, TimeLimit
 from services.renderer.actors import Failures, SafeRetries, register
 from services.renderer.cancelling import heed
 from services.renderer.child import Child, SideWorker
-from services.renderer.pool import BrowserPool
+from services.renderer.pool import BULK_NICE, BrowserPool
 from services.renderer.processes import end_with_parent
 from services.renderer.renders import Renders
 from shared import metrics, tracing
@@ -37,7 +37,6 @@ from shared.store import open_store, pictures_in
 from shared.store.pictures import Pictures
 
 log = structlog.get_logger(__name__)
-BULK_NICE = 10  # a tenth of a core where a viewer's render wants it too; all of it where none does
 START_S = 60
 DRAIN_S = 30
 
@@ -146,9 +145,7 @@ class Runtime(dramatiq.Middleware):
         self._pulse.stop()
         if self._heart is not None:
             await self._heart.stop()
-        for pool in (self._pool, self._bulk_pool):
-            if pool is not None:
-                await pool.drain()
+        await asyncio.gather(*(pool.drain() for pool in (self._pool, self._bulk_pool) if pool is not None))
         if self._pictures is not None:
             await self._pictures.close()
         await asyncio.to_thread(tracing.flush)

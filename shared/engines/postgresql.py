@@ -16,6 +16,7 @@ from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from sqlalchemy.engine import URL
 
 from shared.catalog.sql import Dialect
+from shared.engines import postgresql_catalog as catalog
 from shared.engines import postgresql_types as types
 from shared.engines.batches import build
 from shared.engines.port import Column, Connection, Deadline, Engine, Table, Tested
@@ -27,7 +28,7 @@ LOCK_TIMEOUT_MS = 10_000
 IDLE_TIMEOUT_MS = 600_000  # a worker's host that vanished: the server gives its locks back
 GRACE_S = 5.0  # that the server has for its own time limit, and to obey a cancel
 LOOK_S = 0.5
-NOTICEABLE = 0.99  # of a time limit; each telling is a round trip
+NOTICEABLE, NOTICEABLE_MS = 0.01, 1000  # of a time limit: each telling is a round trip
 CHUNK_ROWS = 8  # which libpq holds at once, however wide they are: it takes no number of bytes
 _SESSION = """
 SET lock_timeout = {lock}; SET idle_in_transaction_session_timeout = {idle}; SET statement_timeout = {timeout};
@@ -36,23 +37,6 @@ SET bytea_output = 'hex'; SET standard_conforming_strings = on; SET client_min_m
 SET search_path = {schema}; SET default_transaction_read_only = {read_only}; BEGIN {mode};
 SELECT pid || '@' || extract(epoch FROM backend_start) FROM pg_stat_activity WHERE pid = pg_backend_pid()
 """
-_SCHEMAS = """
-SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
-AND has_schema_privilege(oid, 'USAGE') ORDER BY nspname
-"""
-_TABLES = """
-SELECT relname, relkind IN ('v', 'm') FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%s))
-AND relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT relispartition AND has_table_privilege(oid, 'SELECT')
-ORDER BY relname LIMIT 10000
-"""
-_COLUMNS = """
-SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
-WHERE attrelid = to_regclass(quote_ident(%s) || '.' || quote_ident(%s)) AND attnum > 0 AND NOT attisdropped
-ORDER BY attnum
-"""
-_KILL = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid || '@' || extract(epoch FROM backend_start) = %s"
-)
 
 
 class PostgresqlEngine(Engine):
@@ -68,17 +52,17 @@ class PostgresqlEngine(Engine):
         return self._target.checked_cost(float(plan[0]["Plan"]["Total Cost"]), self.unit)
 
     def kill(self, server_id: str) -> bool:
-        return bool(self._ask(_KILL, [server_id]))
+        return bool(self._ask(catalog.KILL, [server_id]))
 
     def schemas(self) -> list[str]:
-        return [name for (name,) in self._ask(_SCHEMAS)]
+        return [name for (name,) in self._ask(catalog.SCHEMAS)]
 
     def tables(self, schema: str = "") -> list[Table]:
         place = schema or self.dialect.schema
-        return [Table(place, name, "view" if view else "table") for name, view in self._ask(_TABLES, [place])]
+        return [Table(place, name, "view" if view else "table") for name, view in self._ask(catalog.TABLES, [place])]
 
     def columns(self, table: str, schema: str = "") -> list[Column]:
-        return [Column(name, kind) for name, kind in self._ask(_COLUMNS, [schema or self.dialect.schema, table])]
+        return [Column(name, kind) for name, kind in self._ask(catalog.COLUMNS, [schema or self.dialect.schema, table])]
 
     def test(self) -> Tested:
         began = time.monotonic()
@@ -194,7 +178,7 @@ class PostgresqlConnection:
     def _limit(self) -> None:
         """Tells the server what is left of the time, where that is noticeably less than what it knows."""
         left_ms = self._deadline.left_ms
-        if left_ms < NOTICEABLE * self._limit_ms:
+        if self._limit_ms - left_ms > min(NOTICEABLE * self._limit_ms, NOTICEABLE_MS):
             self._run(f"SET LOCAL statement_timeout = {left_ms}")
             self._limit_ms = left_ms
 

@@ -146,26 +146,27 @@ class Queries:
             where = select(Query.database_id).where(Query.id == query_id).scalar_subquery()
             locked = select(Database.query_concurrency).where(Database.id == where).with_for_update(key_share=True)
             most = session.scalar(locked)
-            found = session.execute(_counted(database_now(session)).where(Query.id == query_id)).one_or_none()
+            now = select(database_now(session)).scalar_subquery()  # one value, so that indexes can be asked for it
+            found = session.execute(_counted(now).where(Query.id == query_id)).one_or_none()
             if found is None or found[0].status != QueryState.PENDING:
                 return Refusal.GONE
-            _, now, live, begun = found
+            _, seconds, live, begun = found
             if (refusal := _refusal(live, begun, most, limits.rate)) is not None:
                 # Looked at by a worker, so it is not lost: the sweeper need not publish it again.
-                session.execute(update(Query).where(Query.id == query_id).values(published_at=now))
+                session.execute(update(Query).where(Query.id == query_id).values(published_at=seconds))
                 return refusal
             values = {
                 "status": QueryState.SCHEDULED.value,
                 "owner": owner,
                 "epoch": Query.epoch + 1,
-                "lease_until": now + limits.lease_s,
-                "changed_at": now,
-                "started_at": now,
+                "lease_until": seconds + limits.lease_s,
+                "changed_at": seconds,
+                "started_at": seconds,
             }
             mine = (Query.id == query_id) & (Query.status == QueryState.PENDING.value)
             take = update(Query).where(mine).values(values).returning(Query)
             taken = session.scalar(take, execution_options={"populate_existing": True})
-            return Refusal.GONE if taken is None else Hold(taken, owner, taken.epoch, taken.deadline_at - now)
+            return Refusal.GONE if taken is None else Hold(taken, owner, taken.epoch, taken.deadline_at - seconds)
 
     def move(self, hold: Hold, state: QueryState, **values: Any) -> bool:
         """To a state that is no end; False when it is no longer ours: somebody else has ended it.

@@ -18,7 +18,7 @@ from shared.sqllab.records import END_WORDS, HELD_WORDS, End, Queries
 from shared.sqllab.states import QueryState
 
 log = structlog.get_logger(__name__)
-UNPUBLISHED_S = 2.0  # whoever makes one without a message takes it at once, or died
+UNPUBLISHED_S = 2.0  # that no message is for: put back, or made by somebody who takes it at once
 LOST_S = 10.0  # doubled with each publication: a message may also just be waiting behind others
 LOST_MOST_S = 600.0
 LATE_S = 10.0  # beyond its deadline a holder is given this long to end it itself

@@ -31,6 +31,7 @@ __all__ = ["Claim", "Head", "Picture", "Pictures", "State", "Status", "same"]
 log = structlog.get_logger(__name__)
 ATTEMPTS = 50  # compare-and-swap rounds; each lost round means that somebody else's went through
 LAPSED_S = 60  # how long a lapsed state is kept, so that the next claim's generation is above its own
+MUCH = timedelta(minutes=1)
 LEASE = timedelta(seconds=300)  # of a Computing whose claim was evicted and whose deadline the caller did not give
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -154,9 +155,12 @@ class Pictures:
         state = codec.decode_state(value) if value else None
         return None if state and state.is_running and not state.is_live(datetime.now(UTC)) else state
 
-    async def claim(self, key: str, *, deadline: datetime, now: datetime, force: bool = False) -> Claim:
+    async def claim(
+        self, key: str, *, deadline: datetime, now: datetime, force: bool = False, hurry: bool = False
+    ) -> Claim:
         """Pending for the claimant, if the key is free: no render under way, no Error before its retry_at.
 
+        `hurry` takes it also from one that is Pending and may remain so for much longer: nobody waited for it so far.
         `force` takes the key whatever its state, with a higher generation. It does not win over another claim made
         after it began: that one's render will be as new as its own, so many forced claims at once are few renders.
         """
@@ -170,7 +174,8 @@ class Pictures:
             elif current and current.owner == nonce:  # written after all: the connection broke before the answer came
                 return Claim(current, won=True)
             overtaken = attempt > 0 and current is not None and (first is None or current.generation > first.generation)
-            if current and current.holds_back(now) and (overtaken or not force):
+            lingers = current is not None and current.status is Status.PENDING and current.deadline > deadline + MUCH
+            if current and current.holds_back(now) and (overtaken or not force) and not (hurry and lingers):
                 return Claim(current, won=False)
             generation = max(int(now.timestamp() * 1000), 1 + await self._last_generation(key, current))
             state = State(Status.PENDING, generation, now, deadline, owner=nonce)

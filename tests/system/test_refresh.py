@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+
+import psutil
 
 from tests.harness import wait_until
 from tests.harness.person import rendered_at
+from tests.harness.process import command_of
 from tests.harness.stack import Stack
 
 
@@ -18,6 +22,27 @@ def test_a_picture_whose_digest_changed_is_refreshed_without_anybody_asking(stac
     stack.processes["scheduler"].terminate(30)
     assert rendered_at(hugo.ask("watched")) > rendered_at(old)
     assert [origin for _, origin, *_ in stack.renders("watched", "hugo")] == ["viewer", "refresh"]
+
+
+def test_what_nobody_waits_for_is_drawn_by_a_browser_of_its_own_behind_the_viewers(stack: Stack) -> None:
+    def priorities() -> set[int]:
+        """Of the pages' processes: both browsers have some once they drew."""
+        below = psutil.Process(stack.renderer.pid).children(recursive=True)
+        return {process.nice() for process in below if "--type=renderer" in command_of(process)}
+
+    def told() -> tuple[int, int]:
+        ((details,),) = stack.rows("SELECT details FROM heartbeats WHERE service = 'renderer'")
+        heard = json.loads(details)
+        return heard["browser"]["renders"], heard["bulk_browser"]["renders"]
+
+    hugo = stack.login("hugo")
+    old = hugo.picture("plain")
+    wait_until(lambda: told()[0], 30, "a render for a viewer")
+    plain = stack.ids["plain"].split("/")[1]
+    assert stack.vitrine("thumbnails", "compute", "-a", "-f", "-d", "-i", plain, "-u", "hugo").returncode == 0
+    wait_until(lambda: rendered_at(hugo.ask("plain")) > rendered_at(old), 60, "another picture")
+    wait_until(lambda: told()[1], 30, "a render in bulk")
+    assert len(priorities()) == 2
 
 
 def test_everything_works_with_the_metadata_in_postgresql(

@@ -195,6 +195,8 @@ async def test_a_browser_for_bulk_starts_when_it_is_needed_and_stands_behind_oth
     _driver, *browser = processes(pool)
     assert any("--type=renderer" in command_of(process) for process in browser)
     assert {process.nice() for process in browser} == {min(own + 10, 19)}
+    group = Path(f"/proc/{browser[0].pid}/autogroup")
+    assert not group.exists() or group.read_text().split()[-1] == "10"
 
 
 async def test_drain_waits_for_leases_and_leaves_no_process(make_pool: MakePool, site: Site) -> None:

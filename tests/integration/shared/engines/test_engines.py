@@ -126,6 +126,23 @@ def test_a_query_ends_at_its_time_limit_and_leaves_nothing_running(sample):
     wait_until(lambda: sample.running() == [], 20, "the server to be idle")
 
 
+@pytest.mark.parametrize("sample", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("read_only", [True, False])
+def test_the_server_is_told_what_is_left_of_a_script_s_time(sample, read_only):
+    def limit_ms(connection):
+        cursor = connection.execute("SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'")
+        return next(cursor.batches()).column(0)[0].as_py()
+
+    with sample.engine.connect(read_only=read_only, timeout_s=60) as connection:
+        whole_ms = limit_ms(connection)
+        list(connection.execute("SELECT 1 FROM pg_sleep(1.2)").batches())
+        assert limit_ms(connection) <= whole_ms - 1000
+        unread = connection.execute(sample.many)
+        next(unread.batches())
+        unread.close()
+        assert limit_ms(connection) <= whole_ms - 1000
+
+
 def test_a_cancel_ends_what_runs_in_the_database_itself(sample):
     with sample.engine.connect() as connection, in_background(connection.execute, sample.sleep) as background:
         if connection.server_id:

@@ -46,7 +46,7 @@ class Desk:
         with factory() as session:
             self.database = session.get(Database, 1)
 
-    def ask(self, rate: int = 100, **changes: Any) -> Query:
+    def ask(self, rate: int = 100, *, to_publish: bool = False, **changes: Any) -> Query:
         values: dict[str, Any] = {
             "client_id": f"c{next(_numbers)}",
             "username": "ada",
@@ -59,7 +59,7 @@ class Desk:
             "limiting_factor": "DROPDOWN",
             "run_async": True,
         }
-        made = self.queries.make(Order(**values | changes), rate=rate)
+        made = self.queries.make(Order(**values | changes), rate=rate, to_publish=to_publish)
         assert made is not None
         return made
 
@@ -241,6 +241,15 @@ def test_a_message_that_the_broker_may_have_lost_is_sent_again_less_and_less_oft
     desk.queries.published(query.id)
     desk.age(query, 11)
     assert desk.sweeper.unpublished() == []
+
+
+def test_a_query_whose_message_was_to_follow_is_sent_again_later_than_one_without(desk: Desk) -> None:
+    query = desk.ask(to_publish=True)
+    assert query.publications == 1
+    desk.age(query, 3)
+    assert desk.sweeper.unpublished() == []
+    desk.age(query, 8)
+    assert [one.id for one in desk.sweeper.unpublished()] == [query.id]
 
 
 def test_a_beat_keeps_what_its_owner_has(desk: Desk) -> None:

@@ -35,8 +35,10 @@ async def put(pictures: Pictures, generation: int = 1, body: bytes = b"picture",
     )
 
 
-async def claim(pictures: Pictures, *, force: bool = False, deadline_s: float = 60, now_s: float = 0) -> Claim:
-    return await pictures.claim(KEY, deadline=soon(deadline_s), now=soon(now_s), force=force)
+async def claim(
+    pictures: Pictures, *, force: bool = False, hurry: bool = False, deadline_s: float = 60, now_s: float = 0
+) -> Claim:
+    return await pictures.claim(KEY, deadline=soon(deadline_s), now=soon(now_s), force=force, hurry=hurry)
 
 
 class BadCas(Memory):
@@ -225,6 +227,18 @@ class TestClaims:
         second = await claim(pictures, force=True)
         assert second.won
         assert second.state.generation > first.state.generation
+
+    async def test_a_hurried_claim_takes_once_what_waits_for_long(self, pictures: Pictures) -> None:
+        bulk = await claim(pictures, deadline_s=3600)
+        claims = [await claim(pictures, deadline_s=60, hurry=True) for _ in range(3)]
+        assert [one.won for one in claims] == [True, False, False]
+        assert claims[0].state.generation > bulk.state.generation
+        assert not await pictures.start(KEY, bulk.state.generation, "worker")
+
+    async def test_a_hurried_claim_leaves_what_is_being_rendered(self, pictures: Pictures) -> None:
+        bulk = await claim(pictures, deadline_s=3600)
+        await pictures.start(KEY, bulk.state.generation, "worker")
+        assert not (await claim(pictures, deadline_s=60, hurry=True)).won
 
     async def test_many_forced_claims_at_once_are_few_renders(self, pictures: Pictures) -> None:
         await claim(pictures)
