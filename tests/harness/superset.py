@@ -1,7 +1,8 @@
 """A private Superset with its bundled examples: installed once (scripts/superset.sh), its databases copied for each.
 
 Its people are added through its own API: `ann` (Gamma with the examples), `ben` (the same, and a row-level rule),
-`eve` (no access to any data), and `vitrine`, the reading account, with the rights of docs/superset.md and no others.
+`dan` (as ann; tests may change his password), `eve` (no access to any data), and `vitrine`, the reading account, with
+the rights of docs/superset.md and no others.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ READER = "vitrine"
 PEOPLE = {
     "ann": ["Gamma", "Examples"],
     "ben": ["Gamma", "Examples", "Girls"],
+    "dan": ["Gamma", "Examples"],
     "eve": ["Gamma"],
     READER: ["Vitrine"],
 }
@@ -68,6 +70,7 @@ class Superset(Server):
         super().__init__()
         shutil.copytree(installed() / "home", self.folder / "home")
         self.url = f"http://127.0.0.1:{self.port}"
+        self.user_ids = {ADMIN: 1}
         self.environment = {
             "PATH": f"{self.program}:/usr/bin:/bin",
             "HOME": str(self.folder / "home"),
@@ -116,7 +119,7 @@ class Superset(Server):
                     "active": True,
                 }
                 body |= {"email": f"{username}@example.org", "password": PASSWORD, "roles": [roles[n] for n in names]}
-                _post(admin, "/api/v1/security/users/", body)
+                self.user_ids[username] = _post(admin, "/api/v1/security/users/", body)["id"]
             tables = {row["table_name"]: row["id"] for row in _every(admin, "/api/v1/dataset/")}
             rule = RULE | {"tables": [tables[RULED_TABLE]], "roles": [roles["Girls"]]}
             _post(admin, "/api/v1/rowlevelsecurity/", rule)
