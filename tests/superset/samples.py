@@ -22,7 +22,7 @@ FILTER = {
 
 
 def make_samples(admin: httpx.Client) -> dict[str, str]:
-    """Title → id. Broken, Nothing, Genders (charts); Mixed, Empty, Filtered, Defaults (dashboards)."""
+    """Title → id. Broken, Nothing, Genders, Asked (charts); Mixed, Empty, Filtered, Defaults, Asking (dashboards)."""
     tables = admin.get("/api/v1/dataset/", params={"q": "(page_size:100)"}).json()["result"]
     births = next(row["id"] for row in tables if row["table_name"] == "birth_names")
     nobody = {"expressionType": "SQL", "sqlExpression": "name = 'nobody'", "clause": "WHERE"}
@@ -35,6 +35,9 @@ def make_samples(admin: httpx.Client) -> dict[str, str]:
         "Nothing": _chart(admin, births, "Nothing", "table", raw),
         "Genders": _chart(admin, births, "Genders", "table", grouped),
     }
+    asked = {"expressionType": "SQL", "sqlExpression": "gender = '{{ url_param(\"who\") }}'", "clause": "WHERE"}
+    made["Asked"] = _chart(admin, births, "Asked", "table", grouped | {"adhoc_filters": [asked]})
+    made["Asking"] = add_dashboard(admin, "Asking", [made["Asked"]], {})
     made["Empty"] = add_dashboard(admin, "Empty", [], {})
     made["Mixed"] = add_dashboard(admin, "Mixed", [made["Broken"], made["Nothing"]], {})
     target = {"targets": [{"datasetId": births, "column": {"name": "gender"}}], "chartsInScope": [int(made["Genders"])]}

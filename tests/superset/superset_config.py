@@ -27,6 +27,7 @@ FEATURE_FLAGS = {
     "LISTVIEWS_DEFAULT_CARD_VIEW": True,
     "TAGGING_SYSTEM": True,
     "DASHBOARD_RBAC": True,
+    "ENABLE_TEMPLATE_PROCESSING": True,  # url_param()
 }
 
 if broker := os.environ.get("SUPERSET_CELERY_BROKER"):  # bench/superset.py: Superset's own thumbnails, to compare with

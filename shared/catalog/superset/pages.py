@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from shared.catalog.port import InApp, Page, Readiness, host_port
 from shared.catalog.superset.client import Client, Credential
@@ -69,8 +69,9 @@ def page(
         path, readiness = "/explore/", CHART
         query |= {"slice_id": target.id, "standalone": "true"}
     saved = {"dashboardId": target.id, "state": state}
+    anchor = f"#{quote(view_state.anchor)}" if view_state.anchor else ""  # opens its tab, and scrolls to it
     return Page(
-        url=f"{client.origin}{path}?{urlencode(query)}",
+        url=f"{client.origin}{path}?{urlencode(query)}{anchor}",
         readiness=readiness,
         cookies={client.cookie_name: credential.cookie},
         hosts=frozenset({host_port(client.origin), *hosts}),
