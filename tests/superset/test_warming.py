@@ -10,6 +10,7 @@ from shared.targets import ViewState
 from shared.warmup.events import EventForm, take
 from shared.warmup.inputs import fill
 from tests.samples.warm import open_workshop
+from tests.superset.asked import Asked
 from tests.superset.conftest import chart, dashboard
 
 
@@ -41,10 +42,29 @@ async def test_a_chart_is_read_back_as_cached_and_then_is_warm_already(make_cata
     assert await outcomes(make_catalog(), chart(number)) == {number: "already"}
 
 
-async def test_a_dashboard_s_default_filters_are_part_of_what_is_warmed(make_catalog, made, superset):
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize(
+    ("title", "executor", "value"), [("Defaults", "ann", "girl"), ("Firsts", "ann", "boy"), ("Firsts", "ben", "girl")]
+)
+async def test_under_default_filters_a_page_finds_its_charts_warm(make_catalog, render, made, title, executor, value):
+    """Firsts: its filter begins with the first item, which is another one for ben, who sees no boys."""
+    asked, number = Asked(), made["Both"]
+    render.watch = asked.listen
+    await render(dashboard(made["Filtered"]), executor)
+    assert await outcomes(make_catalog(), dashboard(made[title]), executor) == {number: "warmed"}
+    assert await outcomes(make_catalog(), dashboard(made[title]), executor) == {number: "already"}
+    await render(dashboard(made[title]), executor)
+    ((was_cached, rows),) = await asked.answers(number)
+    assert (was_cached, {row["gender"] for row in rows}) == (True, {value})
+
+
+async def test_what_is_warmed_anew_under_default_filters_is_read_back(make_catalog, made, superset):
     before = len(superset.processes[0].log)
-    assert await outcomes(make_catalog(), dashboard(made["Defaults"])) == {made["Genders"]: "warmed"}
-    assert '"PUT /api/v1/chart/warm_up_cache' in superset.processes[0].log[before:]
+    for title in ("Defaults", "Firsts"):
+        assert await outcomes(make_catalog(), dashboard(made[title]), force=True) == {made["Both"]: "warmed"}
+    asked = superset.processes[0].log[before:]
+    assert asked.count('"PUT /api/v1/chart/warm_up_cache') == 2
+    assert asked.count('"POST /api/v1/chart/data') == 3, "a look after each, and one for the first item"
 
 
 async def test_a_chart_without_a_query_context_is_no_success(make_catalog, ids):
@@ -56,8 +76,8 @@ async def test_a_chart_without_a_query_context_is_no_success(make_catalog, ids):
 
 
 async def test_a_cold_chart_is_queried_once_and_needs_no_right_to_warm(make_catalog, made, superset):
-    """As ben, whose rows nobody else has warmed."""
-    number = made["Genders"]
+    """One that no page of these tests shows."""
+    number = made["States"]
     before = len(superset.processes[0].log)
     assert await outcomes(make_catalog(), chart(number), "ben") == {number: "warmed"}
     assert await outcomes(make_catalog(), chart(number), "ben") == {number: "already"}

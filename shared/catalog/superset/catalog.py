@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 from shared.catalog.lineage import Affected
 from shared.catalog.port import Catalog, Facts, Page, Part, TargetInfo, Wanted, Warms, Warmth, host_port
-from shared.catalog.superset import datasets, pages, rows, views, warm
+from shared.catalog.superset import datasets, native_filters, pages, rows, views, warm
 from shared.catalog.superset.client import PAGE_SIZE, Client, Credential
 from shared.catalog.superset.datasets import Dataset
+from shared.catalog.superset.native_filters import Default
 from shared.catalog.superset.people import People, Person
 from shared.catalog.superset.sessions import Sessions
 from shared.errors import CatalogSignIn, ExecutorNotFound, InvalidInput, NotFound, Unauthenticated
@@ -149,17 +150,17 @@ class SupersetCatalog(Catalog):
         self._row(who, part.target)  # NotFound when they may no longer see it
         if wanted.only_kept:
             return Warmth(part.key, skipped="Superset does not tell when what it keeps grows stale.")
-        filters: list[dict[str, Any]] | None = []
+        defaults: list[Default] = []
         if part.dashboard_id is not None:
-            filters = warm.default_filters(self._definition(who, part.dashboard_id), chart)
-        if filters is None:
-            why = "A default filter of the dashboard sets a time range, which Superset's warm-up cannot take."
-            return Warmth(part.key, skipped=why)
-        if filters or wanted.force:
-            self._as(who, lambda one: warm.warm(self._client, one, chart, part.dashboard_id, filters))
+            defaults = native_filters.defaults(self._definition(who, part.dashboard_id), chart)
+        if why_not := next((default.why_not for default in defaults if default.why_not), ""):
+            return Warmth(part.key, skipped=why_not)
+        filters = self._as(who, lambda one: warm.applied(self._client, one, defaults))
+        rest = (chart, part.dashboard_id, filters)
+        if wanted.force:
+            self._as(who, lambda one: warm.warm(self._client, one, *rest))
             return Warmth(part.key)
-        was_cold = self._as(who, lambda one: warm.warm_if_cold(self._client, one, chart, part.dashboard_id))
-        return Warmth(part.key, already=not was_cold)
+        return Warmth(part.key, already=not self._as(who, lambda one: warm.warm_if_cold(self._client, one, *rest)))
 
     def _definition(self, who: Principal, dashboard: str) -> dict[str, Any]:
         """A dashboard as Superset's API tells it to somebody."""

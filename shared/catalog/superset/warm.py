@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
 from shared.catalog.superset.client import Client, Credential
+from shared.catalog.superset.native_filters import Default, Filter
 from shared.errors import NotKept, QueryFailed
 
 QUERY_S = 120.0  # for the queries of one chart
+DATA = "/api/v1/chart/data"
 RIGHT = "can warm up cache on Chart"
 
 
-def default_filters(definition: Mapping[str, Any], chart: str) -> list[dict[str, Any]] | None:
-    """The filters that a dashboard's native filters set by default on this chart: [{"col", "op", "val"}].
+def applied(client: Client, credential: Credential, defaults: Sequence[Default]) -> list[Filter]:
+    """The filters that the defaults come to, for this user: which item is first depends on the rows that they see.
 
-    `definition`: the dashboard as Superset's API tells it. None when one sets more than filters (a time range, a
-    grain), which Superset's warm-up cannot take.
+    Raises QueryFailed; as Client raises.
     """
-    metadata = json.loads(definition.get("json_metadata") or "{}")
-    found: list[dict[str, Any]] = []
-    for native in metadata.get("native_filter_configuration") or []:
-        scope = native.get("chartsInScope")
-        if scope is not None and int(chart) not in scope:
-            continue
-        extra = (native.get("defaultDataMask") or {}).get("extraFormData") or {}
-        if set(extra) - {"filters"}:
-            return None
-        found += extra.get("filters") or []
+    found: list[Filter] = []
+    for default in defaults:
+        found += default.filters
+        if default.options is not None:
+            values = _options(client, credential, default)
+            found += [{"col": default.column, "op": default.op, "val": values[:1]}] if values else []
     return found
 
 
-def warm(
-    client: Client, credential: Credential, chart: str, dashboard: str | None, filters: list[dict[str, Any]]
-) -> None:
+def warm(client: Client, credential: Credential, chart: str, dashboard: str | None, filters: Sequence[Filter]) -> None:
     """Anew, whatever Superset has. Raises QueryFailed with Superset's own reason, NotKept when it is not there
     afterwards, Forbidden without the right; as Client raises.
     """
@@ -51,21 +46,22 @@ def warm(
             raise QueryFailed(f"Superset did not warm it: {_reason(result)}.")
     if not results:
         raise QueryFailed("Superset warmed nothing and gave no reason.")
-    # Superset tells of a chart as it is saved, without a dashboard's filters.
-    if not filters and _look(client, credential, chart) is not Look.KEPT:
+    if _look(client, credential, chart, filters) is not Look.KEPT:
         raise _not_kept()
 
 
-def warm_if_cold(client: Client, credential: Credential, chart: str, dashboard: str | None) -> bool:
-    """A chart as it is saved. False when it was warm already. Raises as `warm`.
+def warm_if_cold(
+    client: Client, credential: Credential, chart: str, dashboard: str | None, filters: Sequence[Filter]
+) -> bool:
+    """False when it was warm already. Raises as `warm`.
 
     A look at a cold chart queries it, and Superset keeps what it queried: a second look finds it, nothing is run twice.
     """
-    seen = _look(client, credential, chart)
-    if seen is Look.QUERIED and _look(client, credential, chart) is not Look.KEPT:
+    seen = _look(client, credential, chart, filters)
+    if seen is Look.QUERIED and _look(client, credential, chart, filters) is not Look.KEPT:
         raise _not_kept()
     if seen is Look.UNTOLD:
-        warm(client, credential, chart, dashboard, [])
+        warm(client, credential, chart, dashboard, filters)
     return seen is not Look.KEPT
 
 
@@ -77,11 +73,37 @@ class Look(Enum):
     UNTOLD = auto()  # Superset answers later, through its own workers (GLOBAL_ASYNC_QUERIES)
 
 
-def _look(client: Client, credential: Credential, chart: str) -> Look:
-    queries = client.once(f"/api/v1/chart/{chart}/data/", credential, query_s=QUERY_S).get("result") or []
+def _look(client: Client, credential: Credential, chart: str, filters: Sequence[Filter]) -> Look:
+    """At a chart as it is saved, or as a dashboard's page asks for it, under more filters than its own."""
+    if filters:
+        body = _under(_context(client, credential, chart), filters)
+        queries = client.post(DATA, credential, body, query_s=QUERY_S).get("result") or []
+    else:
+        queries = client.once(f"/api/v1/chart/{chart}/data/", credential, query_s=QUERY_S).get("result") or []
     if not queries:
         return Look.UNTOLD
     return Look.KEPT if all(query.get("is_cached") for query in queries) else Look.QUERIED
+
+
+def _context(client: Client, credential: Credential, chart: str) -> dict[str, Any]:
+    """What its page asks, as it was saved with the chart."""
+    saved = client.get(f"/api/v1/chart/{chart}", credential)["result"].get("query_context")
+    if not saved:
+        raise QueryFailed("Superset has no query context of this chart: open it there, and save it again.")
+    found: dict[str, Any] = json.loads(saved)
+    return found
+
+
+def _under(context: Mapping[str, Any], filters: Sequence[Filter]) -> dict[str, Any]:
+    queries = [query | {"filters": [*(query.get("filters") or []), *filters]} for query in context["queries"]]
+    return {**context, "queries": queries, "force": False, "result_format": "json", "result_type": "full"}
+
+
+def _options(client: Client, credential: Credential, default: Default) -> list[Any]:
+    results = client.post(DATA, credential, default.options or {}, query_s=QUERY_S).get("result")
+    if not results:
+        raise QueryFailed(f"Superset did not tell what the filter on {default.column!r} offers.")
+    return [row.get(default.column) for row in results[0].get("data") or []]
 
 
 def _not_kept() -> NotKept:

@@ -1,13 +1,11 @@
 """Superset's rows: what they say of a target, and what makes another digest."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from shared.catalog.superset.rows import digest, info_of
-from shared.catalog.superset.warm import default_filters
 from shared.targets import TargetKind
 
 ROW = {
@@ -50,14 +48,3 @@ def test_whatever_the_picture_shows_is_in_the_digest(change):
 def test_without_superset_s_own_digest_the_time_of_change_stands_in():
     row = ROW | {"thumbnail_url": None}
     assert digest(row, [], {}) != digest(row | {"changed_on_utc": "2026-11-27T00:00:00+0000"}, [], {})
-
-
-def test_default_filters_are_those_that_concern_the_chart():
-    female = {"col": "gender", "op": "IN", "val": ["girl"]}
-    native = {"chartsInScope": [5], "defaultDataMask": {"extraFormData": {"filters": [female]}}}
-    timed = {"chartsInScope": [6], "defaultDataMask": {"extraFormData": {"time_range": "Last week"}}}
-    definition = {"json_metadata": json.dumps({"native_filter_configuration": [native, timed]})}
-    assert default_filters(definition, "5") == [female]
-    assert default_filters(definition, "6") is None
-    assert default_filters(definition, "7") == []
-    assert default_filters({}, "5") == []

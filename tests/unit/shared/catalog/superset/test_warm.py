@@ -38,7 +38,7 @@ class SomeSuperset:
 
 
 def warm_if_cold(superset: Any) -> bool:
-    return warm.warm_if_cold(superset, WHO, "1", None)
+    return warm.warm_if_cold(superset, WHO, "1", None, [])
 
 
 def test_a_cold_chart_is_queried_once_and_is_warm_then():
