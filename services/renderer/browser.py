@@ -42,6 +42,7 @@ class _Identity:
     used: int
     idle: list[Lease] = field(default_factory=list)
     lent: int = 0
+    given: dict[tuple[str, str], str] = field(default_factory=dict)  # see Lease
 
 
 class RunningBrowser:
@@ -120,10 +121,9 @@ class RunningBrowser:
             while identity.idle:
                 lease = identity.idle.pop()
                 if not lease.lost.done() and not lease.page.is_closed():
-                    lease.denied.clear()
-                    lease.broken_off = ""
+                    lease.denied, lease.broken_off = [], ""
                     return lease
-            return await self._open(identity.context, executor)
+            return await self._open(identity, executor)
         except BaseException:  # whatever ended it, a cancellation too: the page is not lent
             identity.lent -= 1
             raise
@@ -140,6 +140,7 @@ class RunningBrowser:
             pass  # a page that cannot be cleared is closed below
         finally:
             identity.lent -= 1
+        identity.given.clear()  # what failed may have ended the session
         await self._discard(lease)
         await self._evict()
 
@@ -189,10 +190,10 @@ class RunningBrowser:
         identity = self._identities[executor] = _Identity(context, next(self._clock))
         return identity
 
-    async def _open(self, context: BrowserContext, executor: str) -> Lease:
-        page = await self._bounded(context.new_page())
-        cdp = await self._bounded(context.new_cdp_session(page))
-        lease = Lease(page, cdp, context, executor, asyncio.get_running_loop().create_future())
+    async def _open(self, identity: _Identity, executor: str) -> Lease:
+        page = await self._bounded(identity.context.new_page())
+        cdp = await self._bounded(identity.context.new_cdp_session(page))
+        lease = Lease(page, cdp, identity.context, executor, asyncio.get_running_loop().create_future(), identity.given)
         page.on("crash", lambda _: _tell(lease.lost, "The page's renderer process died"))
         page.on("popup", self._close_popup)  # an open one puts its opener in the background, where it draws slowly
         page.on("requestfailed", lambda request: self._note_failed(lease, request))
@@ -231,8 +232,7 @@ class RunningBrowser:
             is_kept = self._identities.get(executor) is identity  # not so when somebody else evicted meanwhile
             if is_kept and not identity.lent and self.is_alive:
                 del self._identities[executor]
-                # A browser that can't is retired or lost.
-                with contextlib.suppress(VitrineError, PlaywrightError, TimeoutError):
+                with contextlib.suppress(VitrineError, PlaywrightError, TimeoutError):  # else it is retired or lost
                     await bounded(identity.context.close(), CLOSE_S, self.lost)
 
     async def _bounded(self, awaitable: Awaitable[T]) -> T:

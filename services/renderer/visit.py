@@ -47,12 +47,15 @@ async def sign_in(lease: Lease, spec: Page, window: Size) -> None:
     await _resize(lease, window.width, window.height, RESIZE_S)
     origin = origin_of(spec.url)
     secure = spec.url.startswith("https:")
-    if spec.cookies:
+    # What was given once stays as the site renewed it since: files that vary by cookie are not fetched anew.
+    given = {(origin, name): value for name, value in spec.cookies.items()}
+    if not given.items() <= lease.given.items():
         cookies = [
             {"name": name, "value": value, "url": f"{origin}/", "httpOnly": True, "secure": secure, "sameSite": "Lax"}
             for name, value in spec.cookies.items()
         ]
         await lease.call(lease.context.add_cookies(cookies), CALL_S)  # type: ignore[arg-type]  # SetCookieParam is private
+        lease.given.update(given)
     await send_headers(lease, spec)
 
 

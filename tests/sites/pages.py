@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Query = dict[str, str]
@@ -264,6 +264,13 @@ def _slow_style(query: Query, site: Any) -> Answer:
 @page("cached")
 def _cached(query: Query, site: Any) -> Answer:
     return Answer("/* */", content_type="text/javascript", headers={"Cache-Control": "max-age=3600"})
+
+
+@page("renews")
+def _renews(query: Query, site: Any) -> Answer:
+    """Gives whoever comes a session of its own making."""
+    drawn = html("laidOut(); draw(hold(1));")
+    return replace(drawn, headers={**drawn.headers, "Set-Cookie": "session=renewed; Path=/; HttpOnly"})
 
 
 @page("remembers")

@@ -12,7 +12,7 @@ from shared.targets import Target, TargetKind, ViewState
 
 RENDER_PARAMETER = "vitrine_render"  # in the address of a page that a render opens; Superset's log keeps it
 STANDALONE = "3"  # of a dashboard: no header, no title, no filter bar
-IDLE = "/vitrine-idle/"  # no route of Superset's front end: it shows nothing there
+IDLE = "/vitrine-idle/?standalone=3"  # no route of Superset's front end: it shows nothing there, nor its menu
 PERMALINK = "vitrine"  # the key of a permalink that the browser answers by itself
 # Superset's front end reads with POST too; whatever else it sends would write.
 READS = frozenset({"/api/v1/chart/data", "/superset/explore_json/"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import suppress
 
 import pytest
 from PIL import Image
@@ -131,6 +132,17 @@ async def test_cookies_and_headers_go_to_the_pages_origin(render: Rendering) -> 
     assert (hit.headers["Cookie"], hit.headers["X-Who"]) == ("vitrine_session=secret", "ann")
     await render("one-chart", executor="zoe")
     assert "X-Who" not in [hit for hit in render.site.hits if hit.path == "/one-chart"][-1].headers
+
+
+async def test_a_session_stays_as_its_site_renewed_it_until_it_is_another_or_a_render_fails(render: Rendering) -> None:
+    """Files that vary by cookie are fetched anew for each new one."""
+    before = len(render.site.hits)
+    for page, session in (("renews", "a"), ("one-chart", "a"), ("login", "a"), ("one-chart", "a"), ("one-chart", "b")):
+        with suppress(LoginPage):
+            await render(page, cookies={"session": session}, executor="yan")
+    hits = [hit for hit in render.site.hits[before:] if hit.path in ("/renews", "/one-chart", "/login")]
+    sent = [hit.headers["Cookie"].removeprefix("session=") for hit in hits]
+    assert sent == ["a", "renewed", "renewed", "a", "b"]
 
 
 async def test_pages_of_two_identities_share_no_cookie_though_one_executor_draws_both(render: Rendering) -> None:
