@@ -68,6 +68,7 @@ class Services:
     heart: Heart
     dependencies: Dependencies
     watch: QueueWatch
+    open_renders: OpenRenders
     background: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def open(self) -> None:
@@ -85,6 +86,7 @@ class Services:
         await self.querying.close()
         if self.background:
             await asyncio.wait(self.background, timeout=2)
+        await self.open_renders.close()
         self.publisher.close()
         self.blocking.close()
         for catalog in self.requests.catalogs:
@@ -135,7 +137,8 @@ def build(
     pictures = pictures_in(store, settings)
     broker = broker or open_broker(settings)
     publisher = publisher or BrokerPublisher(broker)
-    requests = Requests(settings, catalogs, pictures, ListingPublisher(publisher, OpenRenders(factory)))
+    open_renders = OpenRenders(factory)
+    requests = Requests(settings, catalogs, pictures, ListingPublisher(publisher, open_renders))
     blocking = Blocking()
     static = StaticFiles()
     return Services(
@@ -161,4 +164,5 @@ def build(
         heart=Heart(factory, "gateway"),
         dependencies=open_dependencies(settings, store, engine, blocking),
         watch=open_watch(settings, broker),
+        open_renders=open_renders,
     )

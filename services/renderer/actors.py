@@ -13,7 +13,7 @@ from dramatiq.middleware.time_limit import TimeLimitExceeded
 
 from shared import metrics
 from shared.consuming import FAILURE_OPTION
-from shared.errors import BY_CODE, VitrineError
+from shared.errors import BY_CODE, Cancelled, VitrineError
 from shared.messages import render
 from shared.queue import ACTOR_NAMES, RENDER_QUEUE
 from shared.settings import Settings
@@ -48,6 +48,8 @@ def register(broker: dramatiq.Broker, settings: Settings, handle: Handler, refus
             raise
         try:
             await handle(decoded, tries >= len(BACKOFF_MS))
+        except Cancelled:
+            return  # as an operator wanted it: no dead letter, which alerts, and which a replay would render after all
         except VitrineError as error:
             delay = backoff_ms(error, tries)
             if delay is None:

@@ -50,6 +50,10 @@ class Desk:
         for request_id in self._unwanted & self._in_hand.keys():
             self._in_hand[request_id].task.cancel()
 
+    @property
+    def request_ids(self) -> frozenset[str]:
+        return frozenset(self._in_hand)
+
     def describe(self) -> list[dict[str, Any]]:
         return [
             {

@@ -95,6 +95,9 @@ class Renders:
                 cut = DeadlineExceeded("The render was cut: by its time limit, or because the renderer was stopped.")
                 await asyncio.wait_for(asyncio.shield(self._fail(request, cut, timeline, started)), CLEAN_UP_S)
                 raise
+            except Cancelled as error:
+                await self._cancelled(request, error, timeline, started, evidence)
+                raise
             except VitrineError as error:
                 if error.transient and not is_last_try:
                     log.warning("render_will_retry", code=error.code, reason=error.message)
@@ -140,8 +143,7 @@ class Renders:
     ) -> tuple[str, tuple[tuple[str, str], ...]]:
         # A render's own budget holds also for bulk requests, whose deadline is far away; waiting for its turn counts.
         deadline = min(request.deadline, started + timedelta(seconds=self._settings.render_deadline_s))
-        state = await self._pictures.state(request.key)
-        if state and (state.generation, state.code) == (request.generation, Cancelled.code):  # while it waited
+        if await self._is_withdrawn(request):
             raise Cancelled.by_operator()
         if not await self._pictures.start(request.key, request.generation, self.owner, deadline=deadline):
             return "superseded", ()
@@ -211,9 +213,34 @@ class Renders:
         started: datetime,
         evidence: Evidence | None = None,
     ) -> None:
-        retry_at = datetime.now(UTC) + timedelta(seconds=self._settings.error_retry_s)
         log.warning("render_failed", code=error.code, reason=error.message, timeline=timeline.as_json())
         metrics.RENDERS.labels(request.target.kind.value, error.code).inc()
+        await self._end(request, error, timeline, started, evidence)
+
+    async def _cancelled(
+        self, request: RenderRequest, error: Cancelled, timeline: Timeline, started: datetime, evidence: Evidence
+    ) -> None:
+        log.info("render_cancelled", timeline=timeline.as_json())
+        metrics.RENDERS.labels(request.target.kind.value, error.code).inc()
+        if await self._is_withdrawn(request):
+            self._listing.ended(request.id)
+        else:
+            await self._end(request, error, timeline, started, evidence)
+
+    async def _is_withdrawn(self, request: RenderRequest) -> bool:
+        """Cancelled while it waited: it ended then, with its record."""
+        state = await self._pictures.state(request.key)
+        return state is not None and (state.generation, state.code) == (request.generation, Cancelled.code)
+
+    async def _end(
+        self,
+        request: RenderRequest,
+        error: VitrineError,
+        timeline: Timeline,
+        started: datetime,
+        evidence: Evidence | None,
+    ) -> None:
+        retry_at = datetime.now(UTC) + timedelta(seconds=self._settings.error_retry_s)
         await self._pictures.fail(
             request.key, request.generation, code=error.code, reason=error.message, retry_at=retry_at
         )

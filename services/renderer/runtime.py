@@ -70,6 +70,7 @@ class Runtime(dramatiq.Middleware):
         self._pool: BrowserPool | None = None  # of renders that somebody waits for
         self._bulk_pool: BrowserPool | None = None  # of the others
         self._pictures: Pictures | None = None
+        self._listing: OpenRenders | None = None
         self._heart: Heart | None = None
         self._pulse = Pulse("renderer")
 
@@ -112,10 +113,15 @@ class Runtime(dramatiq.Middleware):
         await self._pool.start()
         await self._bulk_pool.start(lazily=True)
         records = RenderRecords(factory, self._settings.keep_evidence)
-        listing = OpenRenders(factory)
+        listing = self._listing = OpenRenders(factory)
         renders = self._renders = Renders(self._settings, catalogs, self._pictures, self._pool_for, records, listing)
         listing.nothing_in_hand(renders.owner)
-        self._heart = Heart(factory, "renderer", self._describe, after=lambda: heed(factory, renders.desk))
+
+        async def after_beat() -> None:
+            listing.only_in_hand(renders.owner, renders.desk.request_ids)
+            await heed(factory, renders.desk)
+
+        self._heart = Heart(factory, "renderer", self._describe, after=after_beat)
         self._heart.start()
         if self._own_process:
             self._pulse.start()
@@ -146,6 +152,8 @@ class Runtime(dramatiq.Middleware):
         if self._heart is not None:
             await self._heart.stop()
         await asyncio.gather(*(pool.drain() for pool in (self._pool, self._bulk_pool) if pool is not None))
+        if self._listing is not None:
+            await self._listing.close()
         if self._pictures is not None:
             await self._pictures.close()
         await asyncio.to_thread(tracing.flush)

@@ -57,6 +57,7 @@ class Warming:
         self._thread = threading.Thread(target=self._loop.run_forever, name="warming", daemon=True)
         self._warmer: Warmer | None = None
         self._heart: Heart | None = None
+        self._open_renders: OpenRenders | None = None
         self._in_hand: dict[str, dict[str, Any]] = {}
         self._worker = SideWorker(broker, queues={WARM_QUEUE}, worker_threads=max(1, settings.warm_threads))
         # Its retries are its own: a busy database is not a failing message.
@@ -73,8 +74,7 @@ class Warming:
     def stop(self) -> None:
         """What is in hand may end, shortly; the rest is delivered again."""
         self._worker.stop(STOP_MS)
-        if self._heart is not None:
-            asyncio.run_coroutine_threadsafe(self._heart.stop(), self._loop).result(PATIENCE_S)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(PATIENCE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(1)
 
@@ -82,11 +82,18 @@ class Warming:
         settings, factory = self._settings, sessions(open_metadata(self._settings))
         store = open_store(settings, side="renderer")
         catalogs = open_catalogs(settings, factory, store)
-        listing = ListingPublisher(self._publisher, OpenRenders(factory))
+        self._open_renders = OpenRenders(factory)
+        listing = ListingPublisher(self._publisher, self._open_renders)
         requests = Requests(settings, catalogs, pictures_in(store, settings), listing)
         self._warmer = open_warmer(settings, factory, store, catalogs, requests)
         self._heart = Heart(factory, "warming", self._describe)
         self._heart.start()
+
+    async def _close(self) -> None:
+        if self._heart is not None:
+            await self._heart.stop()
+        if self._open_renders is not None:
+            await self._open_renders.close()
 
     def _describe(self) -> dict[str, Any]:
         return {"work": list(self._in_hand.values()), "threads": self._worker.worker_threads}

@@ -48,8 +48,8 @@ def build(settings: Settings, publisher: QueryPublisher, broker: Broker) -> Daem
     factory = sessions(open_metadata(settings, idle_s=settings.lease_s / 2))
     store = open_store(settings, side="renderer")
     pictures, fires, runs = pictures_in(store, settings), Fires(factory), Runs(factory)
-    listing = ListingPublisher(publisher, OpenRenders(factory))
-    requests = Requests(settings, open_catalogs(settings, factory, store), pictures, listing)
+    rows = OpenRenders(factory)
+    requests = Requests(settings, open_catalogs(settings, factory, store), pictures, ListingPublisher(publisher, rows))
     refresh = Refresh(settings, requests, pictures, RenderRecords(factory))
     clock, file = partial(instant, factory), _file(settings, factory)
     prune = Prune(Retention(factory, settings), clock)
@@ -63,7 +63,7 @@ def build(settings: Settings, publisher: QueryPublisher, broker: Broker) -> Daem
     leader = Leader(factory, settings.lease_s)
     heart = Heart(factory, "scheduler", lambda: {"leading": leader.token is not None})
     watching = Watching(open_watch(settings, broker), store, factory)
-    return Daemon(leader, duties, tick_s=tick_s, companions=[heart, watching])
+    return Daemon(leader, duties, tick_s=tick_s, companions=[heart, watching], at_end=[rows.close])
 
 
 def _file(settings: Settings, factory: sessionmaker[Session]) -> ScheduleFile | None:

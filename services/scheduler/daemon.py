@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -54,11 +54,18 @@ class Daemon:
     """
 
     def __init__(
-        self, leader: Leader, duties: Sequence[Duty], *, tick_s: float, companions: Sequence[Companion] = ()
+        self,
+        leader: Leader,
+        duties: Sequence[Duty],
+        *,
+        tick_s: float,
+        companions: Sequence[Companion] = (),
+        at_end: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._leader = leader
         self._duties = duties
         self._companions = companions
+        self._at_end = at_end
         self._tick_s = tick_s
         self._acting: dict[str, asyncio.Task[None]] = {}
         self._ticking = asyncio.Lock()
@@ -90,6 +97,8 @@ class Daemon:
             await asyncio.to_thread(self._leader.resign)
             for duty in self._duties:
                 await duty.close()
+            for close in self._at_end:
+                await close()
 
     async def _watch_the_clock(self, ticking: Job) -> None:
         """APScheduler plans by the wall clock: set back by an hour, it would not tick for an hour."""

@@ -58,6 +58,8 @@ def find(
 ) -> tuple[int, list[Open | RenderRecord]]:
     """How many there are, and one page of them: those that have not ended before those that have, each newest first."""
     if wanted.status in (PENDING, COMPUTING):
+        if wanted.code:  # which only an end has
+            return 0, []
         count, still = waiting.find(
             sessions, wanted.open_conditions(), status=wanted.status, offset=offset, limit=limit
         )

@@ -8,7 +8,7 @@ renderer has in hand waits, whatever its row says.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import structlog
@@ -24,6 +24,7 @@ from shared.metadata.records import asked
 
 log = structlog.get_logger(__name__)
 PATIENCE_S = 0.1  # whoever asks for a picture is not kept longer than this for its row
+CLOSE_S = 2.0  # nor a process that ends
 
 Change = Callable[[Session], object]
 
@@ -84,10 +85,20 @@ class OpenRenders:
             lambda session: session.execute(update(OpenRender).where(OpenRender.owner == owner).values(owner=""))
         )
 
+    def only_in_hand(self, owner: str, request_ids: Collection[str]) -> None:
+        """What else bears its name has ended, and what should have taken its row away failed."""
+        others = (OpenRender.owner == owner) & OpenRender.id.not_in(request_ids)
+        self._soon(lambda session: session.execute(delete(OpenRender).where(others)))
+
     async def written(self) -> None:
         """When all that was said so far is written, or lost."""
         if self._writing:
             await asyncio.wait(self._writing)
+
+    async def close(self) -> None:
+        """The same, for a process that ends: what is not written by then is lost."""
+        if self._writing:
+            await asyncio.wait(self._writing, timeout=CLOSE_S)
 
     def _soon(self, change: Change) -> asyncio.Task[None]:
         self._changes.append(change)

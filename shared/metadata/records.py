@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from shared.errors import DatabaseUnavailable, VitrineError
 from shared.messages.render import RenderRequest
-from shared.metadata.engine import writing
+from shared.metadata.engine import raced, writing
 from shared.metadata.models import Evidence, OpenRender, RenderRecord
 from shared.targets import Size, Target, TargetKind
 
@@ -79,14 +79,15 @@ class RenderRecords:
             **asked(request),
         )
         try:
-            await asyncio.to_thread(self._write, record, seen)
+            await asyncio.to_thread(raced, lambda: self._write(record, seen))
         except (DatabaseUnavailable, SQLAlchemyError) as error:
             log.warning("render_record_lost", request_id=request.id, error=type(error).__name__, exc_info=error)
 
     def _write(self, record: RenderRecord, seen: Seen | None) -> None:
         with writing(self._sessions) as session:
-            session.merge(record)  # a redelivered request has its record already
+            # In the order of an operator's cancel: in the other one, each would wait for the other.
             session.execute(delete(OpenRender).where(OpenRender.id == record.id))
+            session.merge(record)  # a redelivered request has its record already
             if self._keep_evidence and seen is not None and (seen.screenshot or seen.console):
                 at = record.finished_at or datetime.now(UTC)
                 evidence = {"at": at, "screenshot": seen.screenshot, "console": list(seen.console)}

@@ -98,9 +98,12 @@ def cancel(sessions: sessionmaker[Session], request_id: str, username: str, *, w
     raced(write)
 
 
-def purged(sessions: sessionmaker[Session], *, viewers: bool) -> None:
-    """The messages of a queue are gone; what is to be tried again after a pause lies elsewhere, and stays."""
-    waits = and_(~_in_hand(sessions), OpenRender.owner.is_(None), _of_queue(viewers=viewers))
+def purged(sessions: sessionmaker[Session], *, viewers: bool, before: datetime) -> None:
+    """The messages of a queue are gone, but for those that came meanwhile; what is to be tried again after a pause lies
+    elsewhere, and stays.
+    """
+    ours = and_(OpenRender.asked_at <= before, _of_queue(viewers=viewers))
+    waits = and_(~_in_hand(sessions), OpenRender.owner.is_(None), ours)
     with writing(sessions) as session:
         session.execute(delete(OpenRender).where(waits))
 

@@ -221,6 +221,26 @@ class Pictures:
             key, generation, lambda _, now: State(Status.ERROR, generation, now, now, code, reason, retry_at)
         )
 
+    async def withdraw(self, key: str, generation: int, *, code: str, reason: str, retry_at: datetime | None) -> bool:
+        """Error, if this generation is still to end; nothing, if a newer one has taken its place. False: it has ended,
+        or nobody knows of it.
+        """
+        name = f"{self._prefix}{key}:state"
+        for _ in range(ATTEMPTS):
+            found = await self._kv.gets(name)
+            current = codec.decode_state(found[0]) if found else None
+            if not found or not current or current.generation < generation:
+                return False
+            if current.generation > generation:
+                return True
+            if not current.is_running:
+                return current.code == code  # withdrawn before, by a caller who came no further than here
+            now = datetime.now(UTC)
+            state = State(Status.ERROR, generation, now, now, code, reason, retry_at)
+            if await self._write_state(name, state, found[1], now):
+                return True
+        raise _contended(name)
+
     async def _advance(self, key: str, generation: int, make: Callable[[State | None, datetime], State]) -> bool:
         """Replace the state with what `make` gives; False when a newer generation has the key."""
         name = f"{self._prefix}{key}:state"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -209,6 +210,82 @@ async def test_a_render_that_ended_is_asked_for_again(visitor: Any) -> None:
     await _confirm(page, "Render again")
     await expect(page.locator("#notice")).to_contain_text("It is asked for again")
     hugo.newer("total", than=first)
+
+
+class ManyRenders:
+    """Sixty that wait, and none of nobody's; the first ones are told when they shall be."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.asked, self.told = asyncio.Event(), asyncio.Event()
+        self.told.set()
+
+    async def answer(self, route: Any) -> None:
+        first, nobody = "page=0" in route.request.url, "user=nobody" in route.request.url
+        self.asked.set()
+        if first:
+            await self.told.wait()
+        about: dict[str, Any] = {
+            "status": "Pending",
+            "catalog": "native",
+            "kind": "chart",
+            "executor": "ann",
+            "origin": "viewer",
+        }
+        about |= {"correlation_id": "c", "deadline": "2031-01-01T00:00:00Z", "finished_at": None}
+        lines = [{**about, "id": f"r{n}", "target_id": f"{n}", "queued_s": 1, "seconds": 1} for n in range(25)]
+        await route.fulfill(json={"count": 0 if nobody else 60, "result": [] if nobody else lines})
+
+    async def renew(self) -> asyncio.Task[Any]:
+        """Begun, and not told yet."""
+        self.asked.clear()
+        self.told.clear()
+        module = "import(document.querySelector('link[href*=ops-renders]').href)"
+        renewing = asyncio.create_task(self.page.evaluate(f"{module}.then((renders) => renders.renewRenders())"))
+        await asyncio.wait_for(self.asked.wait(), 10)
+        return renewing
+
+    async def tell(self, renewing: asyncio.Task[Any]) -> None:
+        self.told.set()
+        await renewing
+
+
+async def test_a_list_that_is_renewed_takes_nothing_from_who_reads_it(visitor: Any) -> None:
+    visitor.allow("404")  # what is opened is made up
+    page = await _ops(visitor)
+    many = ManyRenders(page)
+    await page.route(re.compile(r"/ops/renders\?"), many.answer)
+    rows = await _find(page, state="waiting")
+    await expect(rows).to_have_count(25)
+    renewing = await many.renew()
+    await page.locator("#more-renders").click()
+    await expect(rows).to_have_count(50)
+    await many.tell(renewing)
+    await expect(rows).to_have_count(50)
+    await expect(page.locator("#found-renders")).to_have_text("50 of 60")
+    await _find(page)
+    await expect(rows).to_have_count(25)
+    renewing = await many.renew()
+    await rows.first.get_by_role("button").first.click()
+    await many.tell(renewing)
+    await expect(page.locator("#renders .opened")).to_have_count(1)
+    await rows.first.get_by_role("button", name="Cancel").click()
+    await _confirm(page, "Cancel")  # declined
+    await expect(page.locator("dialog")).to_be_hidden()
+    await expect(page.locator("#renders .opened")).to_have_count(1)
+
+
+async def test_what_is_searched_for_is_shown_also_while_something_is_pressed(visitor: Any) -> None:
+    page = await _ops(visitor)
+    await page.route(re.compile(r"/ops/renders\?"), ManyRenders(page).answer)
+    rows = await _find(page, state="waiting")
+    await expect(rows).to_have_count(25)
+    await page.mouse.move(5, 5)
+    await page.mouse.down()
+    await page.locator("#find-renders [name=user]").fill("nobody")
+    await page.evaluate("document.getElementById('find-renders').requestSubmit()")
+    await expect(rows).to_have_text(["No render fits."])
+    await page.mouse.up()
 
 
 @pytest.fixture

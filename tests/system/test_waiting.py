@@ -37,6 +37,7 @@ def test_a_render_that_is_cancelled_while_it_waits_is_never_begun(
     assert [status for status, *_ in stack.renders("plain", "nora")] == ["Error"]
     assert nora.status("plain")["code"] == "cancelled"
     assert stack.rows("SELECT COUNT(*) FROM open_renders") == [(0,)]
+    assert rabbitmq.message_count(f"{QUEUE}.XQ") == 0, "an operator's own act alerts nobody"
 
 
 def test_what_a_killed_renderer_had_in_hand_is_rendered_by_the_next_one_and_nothing_is_left(

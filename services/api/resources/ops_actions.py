@@ -19,6 +19,7 @@ from shared.heartbeats import alive
 from shared.messages import render, warm
 from shared.messages.render import Origin
 from shared.metadata import history, waiting
+from shared.metadata.clock import instant
 from shared.metadata.models import RenderRecord
 from shared.metadata.waiting import Open
 from shared.queue import RENDER_QUEUE, RENDER_QUEUES, WARM_ACTOR
@@ -96,9 +97,10 @@ class QueueMessages:
     async def on_delete(self, req: Request, resp: Response, queue: str) -> None:
         watch = self._services.watch
         blocking, sessions = self._services.blocking, self._services.sessions
+        before = await blocking(instant, sessions)
         count = await blocking(watch.purge, queue_named(queue), dead_letters=False)
         if queue in RENDER_QUEUES:
-            await blocking(waiting.purged, sessions, viewers=queue == RENDER_QUEUE)
+            await blocking(waiting.purged, sessions, viewers=queue == RENDER_QUEUE, before=before)
         note(req, "purge", queue=queue, count=count)
         resp.media = {"removed": count}
 
@@ -146,19 +148,22 @@ class CancelRender:
         if still is None and render_id not in waiting.in_work(await blocking(alive, sessions)):
             raise NotFound("No such render waits, and no renderer has it in hand.")
         waits = still if still is not None and not still.in_hand else None
-        if waits is not None:  # first: when the store is down, all is as it was, and the operator tries again
-            await self._tell(waits)
+        if waits is not None and not await self._withdraw(waits):
+            waits = None  # it has ended just now; if the store forgot it, it ends when a renderer takes it
         await blocking(waiting.cancel, sessions, render_id, principal_of(req).username, waits=waits)
         note(req, "cancel", request_id=render_id)
         resp.media = {"id": render_id, "cancelled": True, "ended": waits is not None}
         resp.status = 202
 
-    async def _tell(self, waits: Open) -> None:
-        """Whoever waits for the picture, and the renderer that will take its message."""
+    async def _withdraw(self, waits: Open) -> bool:
+        """Tells whoever waits for the picture, and the renderer that will take its message. To be done first: when the
+        store is down, all is as it was, and the operator tries again.
+        """
         error, services, row = Cancelled.by_operator(), self._services, waits.row
         retry_at = datetime.now(UTC) + timedelta(seconds=services.settings.error_retry_s)
-        end = services.pictures.fail(row.key, row.generation, code=error.code, reason=error.message, retry_at=retry_at)
-        await end
+        return await services.pictures.withdraw(
+            row.key, row.generation, code=error.code, reason=error.message, retry_at=retry_at
+        )
 
 
 class StopRun:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,17 +17,19 @@ from sqlalchemy import event, select, text
 
 from shared.heartbeats import BEAT_S, SILENT_S
 from shared.messages.render import Origin, RenderRequest, decode
-from shared.metadata import history, waiting
+from shared.metadata import history, open_renders, waiting
 from shared.metadata.engine import open_engine, sessions, upgrade, writing
 from shared.metadata.history import Wanted
 from shared.metadata.models import Cancellation, Heartbeat, OpenRender, RenderRecord
 from shared.metadata.open_renders import OpenRenders, forget_all
 from shared.metadata.records import RenderRecords
 from shared.metadata.retention import Retention
+from tests.harness import wait_until
 from tests.samples.catalog import make_settings
 
 EXAMPLE = decode(json.loads(Path("proto/examples/render_request_thumbnail.v1.json").read_text()))
 OWNER = "host:7"
+LOCKED = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
 
 class NoSteps:
@@ -166,7 +170,7 @@ async def test_what_is_open_stands_before_what_ended_page_by_page(world: World) 
 
     assert [page(offset) for offset in (0, 2, 4)] == [(6, ["w2", "w1"]), (6, ["w0", "e2"]), (6, ["e1", "e0"])]
     assert page(0, status="Pending", executor="ann") == (1, ["w0"])
-    assert page(0, status="Computing") == page(0, code="not_ready") == (0, [])
+    assert page(0, status="Computing") == page(0, code="not_ready") == page(0, status="Pending", code="x") == (0, [])
     assert page(2, status="Updated") == (3, ["e0"])
     assert page(0, correlation_id="other") == page(0, target_kind="dashboard", target_id="0") == (0, [])
 
@@ -211,8 +215,50 @@ async def test_a_purge_takes_what_waits_in_its_queue(world: World) -> None:
         await world.take(request)
     world.rows.given_back(paused, OWNER)
     await world.rows.written()
-    waiting.purged(world.sessions, viewers=True)
-    assert sorted(world.seen()) == [("bulk", "Pending"), ("held", "Computing"), ("paused", "Pending")]
+    before = datetime.now(UTC)
+    await world.ask("meanwhile", published_at=before + timedelta(milliseconds=1))
+    waiting.purged(world.sessions, viewers=True, before=before)
+    left = [("bulk", "Pending"), ("held", "Computing"), ("meanwhile", "Pending"), ("paused", "Pending")]
+    assert sorted(world.seen()) == left
+
+
+async def test_a_renderer_has_no_more_in_hand_than_it_says(world: World) -> None:
+    world.beat()
+    held, lost = await world.ask("held"), await world.ask("lost")
+    await world.ask("waits")
+    world.rows.taken(replace(held, id="another's"), "other:1")
+    for request in (held, lost):
+        world.rows.taken(request, OWNER)
+    world.rows.only_in_hand(OWNER, {"held"})
+    world.rows.taken(replace(held, id="next"), OWNER)  # told later
+    await world.rows.written()
+    assert sorted(world.rows_left()) == ["another's", "held", "next", "waits"]
+    world.rows.only_in_hand(OWNER, ())
+    await world.rows.written()
+    assert sorted(world.rows_left()) == ["another's", "waits"]
+
+
+async def test_a_cancel_in_the_moment_of_the_end_loses_neither(postgresql: Any) -> None:
+    engine = open_engine(postgresql.url)
+    upgrade(engine)
+    world, loop = World(sessions(engine)), asyncio.get_running_loop()
+    ends: list[Future[None]] = []
+    request = await world.ask()
+    waits = waiting.one(world.sessions, "r1")
+
+    def in_between(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("DELETE FROM open_renders") and not ends:
+            ends.append(asyncio.run_coroutine_threadsafe(world.end(request), loop))
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:  # what is seen is new
+                wait_until(lambda: other.scalar(text(LOCKED)), 10, "that the end waits for the cancel")
+
+    event.listen(engine, "after_cursor_execute", in_between)
+    await asyncio.to_thread(waiting.cancel, world.sessions, "r1", "ada", waits=waits)
+    await asyncio.wrap_future(ends[0])
+    with world.sessions() as session:
+        assert session.get_one(RenderRecord, "r1").status == "Updated"  # as it ended, if only just
+    assert world.rows_left() == []
+    engine.dispose()
 
 
 async def test_many_at_once_are_few_transactions(world: World) -> None:
@@ -226,13 +272,15 @@ async def test_many_at_once_are_few_transactions(world: World) -> None:
     assert len(commits) == 1
 
 
-async def test_a_database_that_is_locked_keeps_nobody_waiting(world: World) -> None:
+async def test_a_database_that_is_locked_keeps_nobody_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with writing(world.sessions) as session:
         is_sqlite = session.get_bind().dialect.name == "sqlite"  # whose lock this transaction has already
         session.execute(text("SELECT 1" if is_sqlite else "LOCK TABLE open_renders"))
         await world.rows.asked(EXAMPLE)
         assert len(world.rows._writing) == 1
-    await world.rows.written()
+        monkeypatch.setattr(open_renders, "CLOSE_S", 0.1)
+        await world.rows.close()  # nor a process that ends
+    await world.rows.close()
     assert world.rows_left() == [EXAMPLE.id]  # late, but it came
 
 

@@ -8,14 +8,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
+from sqlalchemy import select
 
 from services.renderer.renders import Renders
-from shared.errors import Cancelled, DeadlineExceeded, InvalidInput, StoreUnavailable
+from shared.errors import Cancelled, DatabaseUnavailable, DeadlineExceeded, InvalidInput, StoreUnavailable
 from shared.messages.render import Origin, RenderRequest, decode
-from shared.metadata.open_renders import Listing, Unlisted
+from shared.metadata.engine import open_engine, sessions, upgrade
+from shared.metadata.models import OpenRender
+from shared.metadata.open_renders import Listing, OpenRenders, Unlisted
+from shared.metadata.records import RenderRecords
 from shared.settings import Settings
 from shared.store.memory import Memory
 from shared.store.pictures import Pictures, Status
@@ -132,12 +136,51 @@ async def test_what_it_does_with_a_request_is_told(pictures: Pictures, monkeypat
 
 async def test_one_that_was_cancelled_while_it_waited_ends_when_it_is_taken(pictures: Pictures) -> None:
     request, records = replace(late_request(), deadline=NOW + timedelta(hours=1)), RememberedRecords()
+    listing = RememberedListing()
     cancelled = Cancelled.by_operator()
     end = {"code": cancelled.code, "reason": cancelled.message, "retry_at": NOW}
     await pictures.fail(request.key, request.generation, **end)  # type: ignore[arg-type]
+    told = await pictures.state(request.key)
     with pytest.raises(Cancelled):
-        await renders_of(pictures, records).handle(request, False)
+        await renders_of(pictures, records, listing).handle(request, False)
+    assert await pictures.state(request.key) == told
+    assert records.ends == []  # whoever cancelled it wrote its record
+    assert listing.words == ["taken", f"ended {request.id}"]
+
+
+async def test_one_that_is_cancelled_in_hand_ends_with_its_record(pictures: Pictures) -> None:
+    request, records = replace(late_request(), deadline=NOW + timedelta(hours=1)), RememberedRecords()
+    await pictures.start(request.key, request.generation, "host:1", deadline=request.deadline)
+    renders = renders_of(pictures, records)
+    renders.desk.cancel([request.id])
+    with pytest.raises(Cancelled):
+        await renders.handle(request, False)
+    state = await pictures.state(request.key)
+    assert state is not None
+    assert (state.status, state.code) == (Status.ERROR, "cancelled")
     assert [end["error"].code for end in records.ends] == ["cancelled"]
+
+
+@pytest.mark.parametrize("broken", ["store", "records"])
+async def test_one_that_ended_and_could_not_say_so_is_in_hand_no_more(
+    pictures: Pictures, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, broken: str
+) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'm.sqlite'}")
+    upgrade(engine)
+    factory = sessions(engine)
+    rows = OpenRenders(factory)
+    renders = renders_of(pictures, RenderRecords(factory), rows)  # type: ignore[arg-type]
+    if broken == "store":
+        monkeypatch.setattr(pictures, "fail", AsyncMock(side_effect=StoreUnavailable("It is down.")))
+    else:
+        monkeypatch.setattr(RenderRecords, "_write", Mock(side_effect=DatabaseUnavailable("It is down.")))
+    with pytest.raises(StoreUnavailable if broken == "store" else DeadlineExceeded):
+        await renders.handle(late_request(), True)
+    rows.only_in_hand(renders.owner, renders.desk.request_ids)
+    await rows.written()
+    with factory() as session:
+        assert session.scalars(select(OpenRender.id)).all() == []
+    engine.dispose()
 
 
 @pytest.mark.parametrize(

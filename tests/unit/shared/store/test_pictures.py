@@ -267,6 +267,28 @@ class TestClaims:
         await pictures.fail(KEY, generation, code="not_ready", reason="Never ready.", retry_at=soon(60))
         assert (await claim(pictures, force=True)).won
 
+    async def test_what_runs_can_be_withdrawn_and_withdrawn_again(self, pictures: Pictures) -> None:
+        generation = (await claim(pictures)).state.generation
+        end = {"code": "cancelled", "reason": "Not wanted.", "retry_at": soon(60)}
+        for _ in range(2):
+            assert await pictures.withdraw(KEY, generation, **end)  # type: ignore[arg-type]
+        state = await pictures.state(KEY)
+        assert state is not None
+        assert (state.status, state.code) == (Status.ERROR, "cancelled")
+
+    async def test_what_has_ended_is_not_withdrawn_and_a_successor_is_left_alone(self, pictures: Pictures) -> None:
+        end = {"code": "cancelled", "reason": "Not wanted.", "retry_at": None}
+        assert not await pictures.withdraw(KEY, 1, **end)  # type: ignore[arg-type]
+        first = (await claim(pictures)).state.generation
+        second = (await claim(pictures, force=True)).state
+        assert await pictures.withdraw(KEY, first, **end)  # type: ignore[arg-type]
+        assert await pictures.state(KEY) == second
+        await pictures.finish(KEY, second.generation)
+        assert not await pictures.withdraw(KEY, second.generation, **end)  # type: ignore[arg-type]
+        state = await pictures.state(KEY)
+        assert state is not None
+        assert state.status is Status.UPDATED
+
     async def test_a_claim_whose_answer_was_lost_is_still_the_claimant_s(self) -> None:
         pictures = Pictures(BadLink(), "p_", ttl_s=60, fresh_s=60)
         assert (await claim(pictures)).won

@@ -41,9 +41,11 @@ export async function retryRender(render) {
   await act('POST', `/api/v1/ops/renders/${encodeURIComponent(render.id)}/retry`, null, (told) => `It is asked for again: ${told.status}.`);
 }
 
+/** Whether it was to be: what is shown of it may be old then, also when it came too late. */
 export async function cancelRender(item) {
-  if (!await confirmed('Cancel this render?', `${item.what} as ${item.executor}. Whoever waits for it is told that it was cancelled.`, 'Cancel the render')) return;
-  await act('POST', `/api/v1/ops/renders/${encodeURIComponent(item.id)}/cancel`, null, (told) => (told.ended ? 'It is cancelled.' : 'It ends within some seconds.'));
+  if (!await confirmed('Cancel this render?', `${item.what} as ${item.executor}. Whoever waits for it is told that it was cancelled.`, 'Cancel the render')) return false;
+  await act('POST', `/api/v1/ops/renders/${encodeURIComponent(item.id)}/cancel`, null, (told) => (told.ended ? 'It is cancelled.' : 'A renderer that has it in hand, or takes it, ends it.'));
+  return true;
 }
 
 export async function stopQuery(query) {

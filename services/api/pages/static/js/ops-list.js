@@ -8,36 +8,48 @@ const PAGE = 25;
 export class List {
   /** `name`: of the table, and of its route; the form, count and button beside it are `find-`, `found-` and `more-`. */
   constructor({ name, heads, none, lineOf }) {
-    Object.assign(this, { name, heads, none, lineOf, page: 0 });
+    Object.assign(this, { name, heads, none, lineOf, page: 0, turns: 0, loading: false });
     [this.table, this.form, this.found, this.more] = ['', 'find-', 'found-', 'more-'].map((prefix) => document.getElementById(prefix + name));
     this.form.addEventListener('submit', (event) => {
       event.preventDefault();
       this.show();
     });
     this.more.addEventListener('click', () => {
-      this.page += 1;
-      this.load();
+      if (!this.loading) this.turn(this.page + 1); // else it would follow lines that are not there yet
     });
   }
 
   show() {
-    this.page = 0;
-    return this.load();
+    return this.turn(0);
+  }
+
+  /** To a page of what the form says. An answer to what was asked before comes too late. */
+  async turn(page) {
+    const turns = this.turns + 1;
+    Object.assign(this, { page, turns, loading: true });
+    await this.load(() => turns === this.turns);
+    if (turns === this.turns) this.loading = false;
   }
 
   /** Again, if somebody looks at the newest ones, has opened none, and is not about to press or to copy something there. */
   renew() {
-    const chosen = getSelection();
-    const busy = this.table.contains(document.activeElement) || (!chosen.isCollapsed && chosen.containsNode(this.table, true));
-    if (this.page === 0 && !busy && !this.table.querySelector('.opened')) this.load();
+    const { turns } = this;
+    const fits = () => turns === this.turns && !this.loading && this.page === 0 && !this.isBusy(); // now, and when it has come
+    return fits() ? this.load(fits) : null;
   }
 
-  async load() {
+  isBusy() {
+    const chosen = getSelection();
+    return isPressed() || this.table.contains(document.activeElement) || (!chosen.isCollapsed && chosen.containsNode(this.table, true))
+      || this.table.querySelector('.opened') !== null;
+  }
+
+  async load(fits) {
     const words = [...new FormData(this.form)].map(([name, value]) => [name, value.trim()]).filter(([, value]) => value);
     const query = new URLSearchParams([...words, ['page', this.page], ['page_size', PAGE]]);
     try {
       const { count, result } = await getJson(`/api/v1/ops/${this.name}?${query}`);
-      if (this.page === 0 && isPressed()) return;
+      if (!fits()) return;
       if (this.page === 0) {
         const head = h('tr', {}, ...this.heads.map(([name, kind]) => h('th', { class: kind ?? '', scope: 'col' }, name)));
         const none = h('tr', {}, h('td', { class: 'empty', colspan: this.heads.length }, this.none));

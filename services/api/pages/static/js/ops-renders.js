@@ -39,8 +39,7 @@ function detail(render) {
 const nameOf = (render) => `${render.kind} ${render.catalog === 'native' ? '' : `${render.catalog}:`}${render.target_id}`;
 
 async function cancel(render) {
-  await cancelRender({ id: render.id, what: nameOf(render), executor: render.executor });
-  list.show();
+  if (await cancelRender({ id: render.id, what: nameOf(render), executor: render.executor })) list.show();
 }
 
 const BADGES = { Pending: ['waiting', 'warn'], Computing: ['rendering'], Updated: ['updated', 'good'] };

@@ -52,7 +52,8 @@ let troubled = false;
 
 function show(seen) {
   const ended = JSON.stringify(seen.renders_last_hour);
-  const still = seen.open_renders.waiting + seen.open_renders.rendering;
+  const { waiting, rendering } = seen.open_renders ?? { waiting: 0, rendering: 0 }; // a gateway of the version before tells none
+  const still = waiting + rendering;
   if (open || still || (outcomes && ended !== outcomes)) renewRenders();
   [outcomes, open] = [ended, still];
   showTiles(seen);

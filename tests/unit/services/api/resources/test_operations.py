@@ -9,7 +9,7 @@ from dramatiq.broker import MessageProxy
 from shared.consuming import FAILURE_OPTION
 from shared.identity import Audience, Scope
 from shared.messages.render import Origin
-from shared.metadata.models import Cancellation, Evidence, Heartbeat, Query, RenderRecord, WarmupRun
+from shared.metadata.models import Cancellation, Evidence, Heartbeat, OpenRender, Query, RenderRecord, WarmupRun
 from shared.queue import BULK_QUEUE, RENDER_QUEUE, WARM_QUEUE, envelope
 from tests.harness.polling import wait_until_async
 
@@ -200,6 +200,26 @@ async def test_one_that_waits_is_cancelled_for_whoever_waits_for_it(gateway):
     assert (ended["id"], ended["status"], ended["code"]) == (request.id, "Error", "cancelled")
     status = (await gateway.get("/api/v1/chart/1/thumbnail", "ben")).json
     assert (status["task_status"], status["code"]) == ("Error", "cancelled")
+
+
+async def test_a_cancel_that_comes_after_the_end_leaves_the_picture_as_it_is(gateway):
+    await gateway.post("/api/v1/chart/1/thumbnail", "ben", json={"force": True})
+    request = gateway.publisher.published[-1]
+    await gateway.services.pictures.finish(request.key, request.generation)  # its record is still to come
+    answer = await gateway.post(f"{OPS}/renders/{request.id}/cancel", "ada")
+    assert (answer.status_code, answer.json["ended"]) == (202, False)
+    assert (await gateway.get("/api/v1/chart/1/thumbnail", "ben")).json["task_status"] != "Error"
+    with gateway.services.sessions() as session:
+        assert session.get(RenderRecord, request.id) is None
+
+
+async def test_a_gateway_that_stops_has_written_what_waits(gateway):
+    await gateway.post("/api/v1/chart/1/thumbnail", "ben", json={"force": True})
+    request = gateway.publisher.published[-1]
+    gateway.services.open_renders.ended(request.id)
+    await gateway.services.close()
+    with gateway.services.sessions() as session:
+        assert session.get(OpenRender, request.id) is None
 
 
 async def test_a_request_that_the_broker_did_not_take_does_not_wait(gateway):
