@@ -69,7 +69,8 @@ def find(
         return count, [*ended]
     open_count, still = waiting.find(sessions, wanted.open_conditions(), offset=offset, limit=limit)
     count, ended = _ended(sessions, wanted, max(0, offset - open_count), limit - len(still))
-    return open_count + count, [*still, *ended]
+    told = {one.row.id for one in still}  # one that ended between the two looks is told once
+    return open_count + count, [*still, *(record for record in ended if record.id not in told)]
 
 
 def _ended(

@@ -10,6 +10,7 @@ from services.renderer.renders import Renders
 from shared.catalog.superset.catalog import SupersetCatalog
 from shared.errors import VitrineError
 from shared.messages.render import Origin, RenderRequest
+from shared.metadata.open_renders import Unlisted
 from shared.requests import Plan, Requests
 from shared.settings import Settings
 from shared.store.memory import Memory
@@ -25,7 +26,7 @@ class Kept:
         self.pictures = Pictures(Memory(), "test_", ttl_s=3600, fresh_s=3600)
         self._requests = Requests(settings, catalogs, self.pictures, self)
         records: Any = self
-        self._renders = Renders(settings, catalogs, self.pictures, pool, records)
+        self._renders = Renders(settings, catalogs, self.pictures, lambda _: pool, records, Unlisted())
         self._published: list[RenderRequest] = []
 
     def plan(self, target: Target, executor: str) -> Plan:
