@@ -127,6 +127,7 @@ CHARTS = Allowed(
 _WORD = re.compile(r"[\w$]*|CURRENT ROW|NO OTHERS|DO NOTHING|DO UPDATE", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?")
 _JSON_KEY = re.compile(r"[\w$ .:/@#+-]*")
+_FIELDS = (exp.Dot, exp.StructExtract)  # PostgreSQL reads (x).f as f(x), for any function f of one argument
 _TABLE_PARTS = frozenset({"this", "db", "alias", "joins"})
 
 
@@ -136,6 +137,8 @@ def check_node(node: exp.Expr, dialect: str, allowed: Allowed = CHARTS) -> None:
     if kind in (exp.Anonymous, exp.AnonymousAggFunc):
         if node.name.lower() not in allowed.named[dialect] or not isinstance(node.this, str):
             raise refuse(f"the function {node.name.lower()} is not one that queries may use", node)
+    elif dialect == "postgres" and kind in _FIELDS:
+        raise refuse("a field of a value is not allowed", node)
     elif kind not in allowed.nodes:
         raise refuse(f"{_readable(node)} is not allowed", node)
     elif kind is exp.Table:

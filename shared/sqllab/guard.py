@@ -18,6 +18,7 @@ from shared.catalog.sql_text import Dialect, Name, confirmed, generate, named, n
 from shared.errors import Span
 from shared.sqllab.access import Access
 from shared.sqllab.allowed import READS, WRITES
+from shared.sqllab.fields import check_fields
 from shared.sqllab.limits import limited
 from shared.sqllab.statements import ROOTS, check_root, explained, planned, shown
 
@@ -151,6 +152,8 @@ class _Checker:
                 raise refuse(f"{type(node).__name__.upper()} stands alone, not within a query", node)
             check_node(node, self._dialect.value, allowed)
             self._check_name(node)
+        if self._dialect is Dialect.POSTGRESQL:
+            check_fields(tree)
         resolver = Resolver(self._dialect, self._decide)
         resolver.resolve(tree, {})
         return frozenset(resolver.read)

@@ -66,6 +66,9 @@ REFUSED_BY_SQLITE = """
     replace into sales values (1)
 """
 REFUSED_BY_POSTGRESQL = """
+    select struct_extract(('SELECT to_tsvector(region) FROM sales'::text), 'ts_stat') from weather
+    select ('SELECT to_tsvector(region) FROM sales'::text).ts_stat from weather
+    select ('a'::text).upper from weather
     copy sales to '/tmp/x'
     do $$ begin end $$
     select pg_read_file('/etc/passwd')

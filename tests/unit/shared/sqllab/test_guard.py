@@ -69,6 +69,17 @@ ESCAPES = {
         select 5 in sales
     """,
     POSTGRESQL: """
+        select ('select 1'::text).ts_stat
+        select struct_extract(('select 1'::text), 'ts_stat')
+        select (array['select 1'])[1].ts_stat
+        select x.ts_stat from regexp_split_to_table('select 1', '~') as x
+        select x.ts_stat from unnest(array['select 1']) as x
+        select x.ts_stat from unnest(array['select 1']) as x(y)
+        select ts_stat.ts_stat from unnest(array['select 1']) as ts_stat(y)
+        select unnest.ts_stat from unnest(array['select 1'])
+        select X.ts_stat from string_to_table('select 1', '~') as "x"
+        select string_to_table.ts_stat from string_to_table('select 1', '~')
+        select x.ts_stat from (select 1 from unnest(array[1]) as x(ts_stat)) as s, unnest(array['select 1']) as x
         copy sales to '/x'
         copy weather from program 'id'
         do $$ begin end $$
@@ -267,6 +278,7 @@ USEFUL = {
     POSTGRESQL: """
         select pg_sleep(1)
         select * from generate_series(1, 3) as g(n)
+        select g.n, h.h, k.key from generate_series(1, 3) as g(n), unnest(array[1]) as h, json_each('{}') as k
         select e.* from weather w, jsonb_array_elements(to_jsonb(array[w.id])) as e
         select unnest(array[1, 2])
         select table_name from information_schema.tables
