@@ -15,8 +15,13 @@ ONE_BY_ONE = 100  # ids up to which each is asked for; more are looked up in the
 MAX_NAMED = 20  # of what is missing, in a message
 
 
-def by_id(sources: Sources, kind: TargetKind, ids: Iterable[str], field: str) -> list[TargetInfo]:
-    """Raises InvalidInput that names the ids which no catalog has; none, while one of them cannot be asked."""
+def by_id(
+    sources: Sources, kind: TargetKind, ids: Iterable[str], field: str, *, missing_ok: bool = False
+) -> list[TargetInfo]:
+    """Raises InvalidInput that names the ids which no catalog has; none, while one of them cannot be asked.
+
+    `missing_ok`: nobody named them, so those that are not there, or not to be seen, are left out.
+    """
     wanted = list(dict.fromkeys(str(int(one)) if one.isascii() and one.isdecimal() else one for one in ids))
     if len(wanted) > ONE_BY_ONE:
         mine = set(wanted)
@@ -24,7 +29,7 @@ def by_id(sources: Sources, kind: TargetKind, ids: Iterable[str], field: str) ->
     else:
         infos = [info for one in wanted for info in _with_id(sources, kind, one)]
     missing = [one for one in wanted if one not in {info.target.id for info in infos}]
-    if missing and not sources.troubles:
+    if missing and not missing_ok and not sources.troubles:
         more = f" and {len(missing) - MAX_NAMED} more" * (len(missing) > MAX_NAMED)
         told = f"There is no {kind} with id {', '.join(missing[:MAX_NAMED])}{more}."
         raise InvalidInput(told, field=f"parameters.{field}")

@@ -161,6 +161,7 @@ class Ids(Strategy[IdsForm]):
     """Dashboards and charts by their ids."""
 
     name, form = "ids", IdsForm
+    missing_ok = False
 
     def choose(self, sources: Sources) -> Iterable[Choice]:
         asked = self.parameters
@@ -168,8 +169,8 @@ class Ids(Strategy[IdsForm]):
             known = ", ".join(sources.catalogs)
             raise InvalidInput(f"There is no catalog {asked.catalog!r}; known: {known}.", field="parameters.catalog")
         mine = replace(sources, catalogs={asked.catalog: sources.catalogs[asked.catalog]})
-        boards = by_id(mine, TargetKind.DASHBOARD, asked.dashboards, "dashboards")
-        charts = by_id(mine, TargetKind.CHART, asked.charts, "charts")
+        boards = by_id(mine, TargetKind.DASHBOARD, asked.dashboards, "dashboards", missing_ok=self.missing_ok)
+        charts = by_id(mine, TargetKind.CHART, asked.charts, "charts", missing_ok=self.missing_ok)
         yield from (Choice(info.target) for info in boards)
         if not asked.within or not charts:
             yield from (Choice(info.target) for info in charts)
@@ -185,6 +186,7 @@ class Changed(Ids):
     """What a data-changed event affects."""
 
     name, public = "data_changed", False
+    missing_ok = True  # Superset tells of a chart's dashboards also those that we may not see, such as drafts
     only_kept_pictures = True
 
     def choose(self, sources: Sources) -> Iterable[Choice]:

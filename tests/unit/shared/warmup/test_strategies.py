@@ -7,7 +7,7 @@ from shared.metadata.models import Dashboard, ViewLog
 from shared.metadata.views import Views
 from shared.targets import TargetKind
 from shared.warmup.choices import Sources
-from shared.warmup.strategies import make
+from shared.warmup.strategies import Changed, IdsForm, make
 
 NOW = datetime.now(UTC)
 MASK = {"dataMask": {"region": {"filterState": {"value": ["Asia"]}}}}
@@ -78,6 +78,12 @@ def test_recently_changed_looks_at_the_edit(choose, workshop):
     with workshop.world.sessions.begin() as session:
         session.query(Dashboard).filter(Dashboard.slug != "mixed").update({"changed_on": NOW - timedelta(days=3)})
     assert targets(choose("recently_changed", since="1d"), workshop.world) == {"mixed"}
+
+
+def test_what_an_event_affects_and_nobody_may_see_is_left_out(workshop):
+    sources = Sources(workshop.catalogs, Views(workshop.world.sessions), NOW)
+    strategy = Changed(IdsForm(dashboards=[workshop.world.id("overview"), "4711"], charts=["4711"]))
+    assert targets(strategy.choose(sources), workshop.world) == {"overview"}
 
 
 def test_ids_choose_what_they_name_and_an_unknown_one_is_named(choose, workshop):
