@@ -186,7 +186,7 @@ class Requests:
             origin=origin,
             correlation_id=correlation_id,
         )
-        await self._publish(request)
+        await self._publish(request, claim)
         return claim
 
     async def replay(self, request: RenderRequest) -> Claim:
@@ -198,15 +198,15 @@ class Requests:
         claim = await self._pictures.claim(request.key, deadline=deadline, now=now, force=True)
         if claim.won:
             fresh = replace(request, generation=claim.state.generation, deadline=deadline, published_at=now)
-            await self._publish(replace(fresh, id="", origin=Origin.OPERATOR))
+            await self._publish(replace(fresh, id="", origin=Origin.OPERATOR), claim)
         return claim
 
-    async def _publish(self, request: RenderRequest) -> None:
+    async def _publish(self, request: RenderRequest, claim: Claim) -> None:
         """Gives the claim back when it cannot be published."""
         try:
             await self._publisher.publish(request)
         except BaseException:  # whatever kept it from being published, a cancelled HTTP request too: nobody has the key
-            await asyncio.shield(self._pictures.release(request.key, request.generation))
+            await asyncio.shield(self._pictures.release(request.key, claim))
             raise
         log.info(
             "published",

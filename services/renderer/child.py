@@ -95,9 +95,9 @@ def _live(
     tracing.configure(settings, name)
     if CHILD in sys.argv:
         end_with_parent(int(sys.argv[-1]))
-    metrics.serve(settings.metrics_bind, port(settings))
     if nice:
-        step_back(nice)
+        step_back(nice, own_session=CHILD in sys.argv)
+    metrics.serve(settings.metrics_bind, port(settings))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

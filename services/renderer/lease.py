@@ -34,7 +34,7 @@ class Lease:
     context: BrowserContext
     executor: str
     lost: asyncio.Future[str]  # set, with the reason, when page, browser or driver dies
-    given: dict[tuple[str, str], str]  # origin and name of each cookie that the context was given → its value then
+    given: dict[tuple[str, str], str]  # host and name of each cookie that the context was given → its value then
     denied: list[str] = field(default_factory=list)  # main-frame URLs that egress refused, in this lease
     broken_off: str = ""  # the network's word for why the page's document ended before its end, in this lease
     uses: int = 0  # renders of this page so far

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,7 +31,11 @@ printf '%s\\n' "$$" "$PPID" "$profile" > {folder}/processes.new && mv {folder}/p
 {autogroup}exec {guard}{browser} "$@"
 """
 # A kernel that groups processes by session (sched(7)) weighs nice within one only; Playwright gives each browser one.
-AUTOGROUP = "{{ echo {nice} > /proc/$$/autogroup; }} 2>/dev/null\n"
+# It takes one number in a tenth of a second, for the whole machine, from those who are not root.
+AUTOGROUP = """for _ in 1 2 3 4 5 6 7 8 9; do
+[ -e /proc/$$/autogroup ] || break; {{ echo {nice} > /proc/$$/autogroup; }} 2>/dev/null && break; sleep 0.1
+done
+"""
 MIB = 1024 * 1024
 PR_SET_PDEATHSIG = 1  # prctl(2)
 KEEP_NICE = "--bounding-set -sys_nice "  # root's Chromium would give its processes the usual priority back
@@ -93,14 +98,24 @@ def sweep() -> None:
                 _remove(folder, found)
 
 
-def step_back(nice: int) -> None:
-    """Puts this process behind whatever else runs on the machine: in a session of its own, see AUTOGROUP."""
+def step_back(nice: int, *, own_session: bool) -> None:
+    """Puts this process behind whatever else runs on the machine.
+
+    `own_session`: also where AUTOGROUP says that it needs one. It ends with its parent then, and by no Ctrl-C.
+    """
     os.nice(nice)
-    with contextlib.suppress(PermissionError):  # it leads a group already: started by a shell or a service manager
-        os.setsid()
-    if os.getsid(0) == os.getpid():
-        with contextlib.suppress(OSError):  # no such kernel
-            Path("/proc/self/autogroup").write_text(str(nice))
+    group = Path("/proc/self/autogroup")
+    if not own_session or not group.exists() or os.getpgrp() == os.getpid():
+        return
+    os.setsid()
+    for _ in range(10):
+        try:
+            group.write_text(str(nice))
+            return
+        except BlockingIOError:
+            time.sleep(0.1)
+        except OSError:  # it is not for us to write
+            return
 
 
 @cache
@@ -109,7 +124,9 @@ def _may_keep_nice(setpriv: str) -> bool:
     if os.geteuid() != 0:
         return False
     probe = [setpriv, *KEEP_NICE.split(), "--", "true"]
-    return subprocess.run(probe, capture_output=True, timeout=PROBE_S, check=False).returncode == 0
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return subprocess.run(probe, capture_output=True, timeout=PROBE_S, check=False).returncode == 0
+    return False
 
 
 def _pss(process: psutil.Process) -> int:

@@ -222,13 +222,12 @@ class Renders:
     ) -> None:
         log.info("render_cancelled", timeline=timeline.as_json())
         metrics.RENDERS.labels(request.target.kind.value, error.code).inc()
-        if await self._is_withdrawn(request):
-            self._listing.ended(request.id)
-        else:
-            await self._end(request, error, timeline, started, evidence)
+        if not await self._is_withdrawn(request):
+            await self._tell(request, error)
+        await self._records.ended(request, timeline, started=started, error=error, seen=evidence, once=True)
 
     async def _is_withdrawn(self, request: RenderRequest) -> bool:
-        """Cancelled while it waited: it ended then, with its record."""
+        """Cancelled while it waited: it ended then."""
         state = await self._pictures.state(request.key)
         return state is not None and (state.generation, state.code) == (request.generation, Cancelled.code)
 
@@ -240,8 +239,12 @@ class Renders:
         started: datetime,
         evidence: Evidence | None,
     ) -> None:
+        await self._tell(request, error)
+        await self._records.ended(request, timeline, started=started, error=error, seen=evidence)
+
+    async def _tell(self, request: RenderRequest, error: VitrineError) -> None:
+        """Whoever waits for the picture."""
         retry_at = datetime.now(UTC) + timedelta(seconds=self._settings.error_retry_s)
         await self._pictures.fail(
             request.key, request.generation, code=error.code, reason=error.message, retry_at=retry_at
         )
-        await self._records.ended(request, timeline, started=started, error=error, seen=evidence)

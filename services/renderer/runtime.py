@@ -151,7 +151,9 @@ class Runtime(dramatiq.Middleware):
         self._pulse.stop()
         if self._heart is not None:
             await self._heart.stop()
-        await asyncio.gather(*(pool.drain() for pool in (self._pool, self._bulk_pool) if pool is not None))
+        pools = [pool for pool in (self._pool, self._bulk_pool) if pool is not None]
+        for failed in filter(None, await asyncio.gather(*(pool.drain() for pool in pools), return_exceptions=True)):
+            log.error("browser_pool_not_drained", exc_info=failed)
         if self._listing is not None:
             await self._listing.close()
         if self._pictures is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import pairwise
+from urllib.parse import urlsplit
 
 import structlog
 from playwright.async_api import Error as PlaywrightError
@@ -48,8 +50,9 @@ async def sign_in(lease: Lease, spec: Page, window: Size) -> None:
     origin = origin_of(spec.url)
     secure = spec.url.startswith("https:")
     # What was given once stays as the site renewed it since: files that vary by cookie are not fetched anew.
-    given = {(origin, name): value for name, value in spec.cookies.items()}
-    if not given.items() <= lease.given.items():
+    # The ports of a host share their cookies.
+    given = {(urlsplit(origin).hostname or "", name): value for name, value in spec.cookies.items()}
+    if spec.cookies and not (given.items() <= lease.given.items() and await _holds(lease, origin, spec.cookies)):
         cookies = [
             {"name": name, "value": value, "url": f"{origin}/", "httpOnly": True, "secure": secure, "sameSite": "Lax"}
             for name, value in spec.cookies.items()
@@ -57,6 +60,12 @@ async def sign_in(lease: Lease, spec: Page, window: Size) -> None:
         await lease.call(lease.context.add_cookies(cookies), CALL_S)  # type: ignore[arg-type]  # SetCookieParam is private
         lease.given.update(given)
     await send_headers(lease, spec)
+
+
+async def _holds(lease: Lease, origin: str, names: Iterable[str]) -> bool:
+    """Whether the site took none of these cookies away."""
+    held = await lease.call(lease.context.cookies(origin), CALL_S)
+    return set(names) <= {cookie.get("name") for cookie in held}
 
 
 async def navigate(lease: Lease, spec: Page, egress: Egress, deadline: datetime) -> None:

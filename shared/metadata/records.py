@@ -66,7 +66,9 @@ class RenderRecords:
         error: VitrineError | None = None,
         failed_charts: tuple[tuple[str, str], ...] = (),
         seen: Seen | None = None,
+        once: bool = False,
     ) -> None:
+        """`once`: a record that is there already stays as it is."""
         record = RenderRecord(
             id=request.id,
             status="Error" if error else "Updated",
@@ -79,14 +81,16 @@ class RenderRecords:
             **asked(request),
         )
         try:
-            await asyncio.to_thread(raced, lambda: self._write(record, seen))
+            await asyncio.to_thread(raced, lambda: self._write(record, seen, once=once))
         except (DatabaseUnavailable, SQLAlchemyError) as error:
             log.warning("render_record_lost", request_id=request.id, error=type(error).__name__, exc_info=error)
 
-    def _write(self, record: RenderRecord, seen: Seen | None) -> None:
+    def _write(self, record: RenderRecord, seen: Seen | None, *, once: bool) -> None:
         with writing(self._sessions) as session:
             # In the order of an operator's cancel: in the other one, each would wait for the other.
             session.execute(delete(OpenRender).where(OpenRender.id == record.id))
+            if once and session.get(RenderRecord, record.id) is not None:
+                return
             session.merge(record)  # a redelivered request has its record already
             if self._keep_evidence and seen is not None and (seen.screenshot or seen.console):
                 at = record.finished_at or datetime.now(UTC)

@@ -96,10 +96,13 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The state that holds the key after a claim; `won` when it is the claimant's own."""
+    """The state that holds the key after a claim; `won` when it is the claimant's own, `overtaken` the one before it
+    when that was still to be rendered.
+    """
 
     state: State
     won: bool
+    overtaken: State | None = None
 
 
 def sha256(data: bytes) -> str:

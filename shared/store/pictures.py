@@ -31,7 +31,7 @@ __all__ = ["Claim", "Head", "Picture", "Pictures", "State", "Status", "same"]
 log = structlog.get_logger(__name__)
 ATTEMPTS = 50  # compare-and-swap rounds; each lost round means that somebody else's went through
 LAPSED_S = 60  # how long a lapsed state is kept, so that the next claim's generation is above its own
-MUCH = timedelta(minutes=1)
+MUCH = timedelta(minutes=1)  # by which the deadline of what nobody waits for is the later one; more than clocks differ
 LEASE = timedelta(seconds=300)  # of a Computing whose claim was evicted and whose deadline the caller did not give
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -180,17 +180,18 @@ class Pictures:
             generation = max(int(now.timestamp() * 1000), 1 + await self._last_generation(key, current))
             state = State(Status.PENDING, generation, now, deadline, owner=nonce)
             if await self._write_state(name, state, found[1] if found else None, now):
-                return Claim(state, won=True)
+                return Claim(state, won=True, overtaken=current if lingers else None)
         raise _contended(name)
 
-    async def release(self, key: str, generation: int) -> None:
-        """Give our Pending back: publishing failed."""
+    async def release(self, key: str, claim: Claim) -> None:
+        """Give our Pending back, to whom we overtook if so: publishing failed."""
         name = f"{self._prefix}{key}:state"
         found = await self._kv.gets(name)
         state = codec.decode_state(found[0]) if found else None
-        if found and state and state.generation == generation and state.status is Status.PENDING:
+        if found and state and state.generation == claim.state.generation and state.status is Status.PENDING:
             # Not deleted: between our look and a delete, somebody else's claim may have taken its place.
-            await self._write_state(name, replace(state, deadline=LONG_AGO), found[1], datetime.now(UTC))
+            before = claim.overtaken or replace(state, deadline=LONG_AGO)
+            await self._write_state(name, before, found[1], datetime.now(UTC))
 
     async def start(self, key: str, generation: int, owner: str, *, deadline: datetime | None = None) -> bool:
         """Computing for `owner`, whose predecessor may have died.

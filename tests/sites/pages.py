@@ -273,6 +273,13 @@ def _renews(query: Query, site: Any) -> Answer:
     return replace(drawn, headers={**drawn.headers, "Set-Cookie": "session=renewed; Path=/; HttpOnly"})
 
 
+@page("forgets")
+def _forgets(query: Query, site: Any) -> Answer:
+    """Takes the session away from whoever comes, and draws all the same."""
+    drawn = html("laidOut(); draw(hold(1));")
+    return replace(drawn, headers={**drawn.headers, "Set-Cookie": "session=; Path=/; Max-Age=0"})
+
+
 @page("remembers")
 def _remembers(query: Query, site: Any) -> Answer:
     """Shows, as its title, what the page finds in its storage, and puts `who` there."""

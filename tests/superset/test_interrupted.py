@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Any
@@ -109,6 +109,15 @@ async def test_a_superset_that_is_restarted_in_mid_render(world, superset, made)
     assert (await world.kept.picture(plan)).head.generation > good.head.generation
 
 
+@pytest.fixture
+def dan_again(superset: Superset, admin: httpx.Client) -> Iterator[None]:
+    """As he was, whatever became of the test."""
+    yield
+    who = f"/api/v1/security/users/{superset.user_ids['dan']}"
+    admin.put(who, json={"active": True, "password": PASSWORD}).raise_for_status()
+
+
+@pytest.mark.usefixtures("dan_again")
 async def test_a_password_that_was_changed_is_named_and_not_tried_again_and_again(superset, settings_of, admin, made):
     passwords = {READER: PASSWORD, "dan": PASSWORD}
     async with open_world(superset, settings_of, superset_secret_key="", superset_passwords=passwords) as world:
@@ -128,6 +137,7 @@ async def test_a_password_that_was_changed_is_named_and_not_tried_again_and_agai
         assert await world.kept.picture(plan) == good
 
 
+@pytest.mark.usefixtures("dan_again")
 async def test_a_session_that_ends_in_mid_render_is_renewed_within_it(world, superset, admin, made):
     target = dashboard(made["Filtered"])
     plan = world.kept.plan(target, "dan")
@@ -143,6 +153,7 @@ async def test_a_session_that_ends_in_mid_render_is_renewed_within_it(world, sup
     assert (state.status, state.reason) == (Status.UPDATED, "")
 
 
+@pytest.mark.usefixtures("dan_again")
 async def test_a_user_who_is_deactivated_in_mid_render(world, superset, admin, made):
     target = dashboard(made["Filtered"])
     plan = world.kept.plan(target, "dan")

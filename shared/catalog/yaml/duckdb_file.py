@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -45,8 +46,11 @@ class DuckdbFile:
     def create(self) -> None:
         if not self._path.exists():
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._open(read_only=False).close()
-            self._path.chmod(0o600)
+            usual = os.umask(0o077)  # so that it is never open to others, not for a moment
+            try:
+                self._open(read_only=False).close()
+            finally:
+                os.umask(usual)
 
     def has_table(self, table: str) -> bool:
         if not self._path.is_file():

@@ -145,6 +145,12 @@ async def test_a_session_stays_as_its_site_renewed_it_until_it_is_another_or_a_r
     assert sent == ["a", "renewed", "renewed", "a", "b"]
 
 
+async def test_a_session_that_the_site_took_away_is_given_again(render: Rendering) -> None:
+    for page in ("forgets", "one-chart"):
+        await render(page, cookies={"session": "a"}, executor="xan")
+    assert render.site.hits[-1].headers["Cookie"] == "session=a"
+
+
 async def test_pages_of_two_identities_share_no_cookie_though_one_executor_draws_both(render: Rendering) -> None:
     await render("one-chart", cookies={"session": "secret"}, executor="pages/reader", identity="signed-in")
     await render("one-chart", executor="pages/reader", identity="nobody")

@@ -280,8 +280,7 @@ async def test_a_database_that_is_locked_keeps_nobody_waiting(world: World, monk
         assert len(world.rows._writing) == 1
         monkeypatch.setattr(open_renders, "CLOSE_S", 0.1)
         await world.rows.close()  # nor a process that ends
-    monkeypatch.undo()
-    await world.rows.close()
+    await world.rows.written()
     assert world.rows_left() == [EXAMPLE.id]  # late, but it came
 
 

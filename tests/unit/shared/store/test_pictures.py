@@ -235,6 +235,12 @@ class TestClaims:
         assert claims[0].state.generation > bulk.state.generation
         assert not await pictures.start(KEY, bulk.state.generation, "worker")
 
+    async def test_a_hurried_claim_that_is_given_back_leaves_what_it_overtook(self, pictures: Pictures) -> None:
+        bulk = await claim(pictures, deadline_s=3600)
+        await pictures.release(KEY, await claim(pictures, deadline_s=60, hurry=True))
+        assert await pictures.state(KEY) == bulk.state
+        assert await pictures.start(KEY, bulk.state.generation, "worker")
+
     async def test_a_hurried_claim_leaves_what_is_being_rendered(self, pictures: Pictures) -> None:
         bulk = await claim(pictures, deadline_s=3600)
         await pictures.start(KEY, bulk.state.generation, "worker")
@@ -297,14 +303,14 @@ class TestClaims:
 
     async def test_a_released_claim_can_be_won_again(self, pictures: Pictures) -> None:
         first = await claim(pictures)
-        await pictures.release(KEY, first.state.generation)
+        await pictures.release(KEY, first)
         assert await pictures.state(KEY) is None
         assert (await claim(pictures)).won
 
     async def test_release_leaves_another_s_claim_alone(self, pictures: Pictures) -> None:
         first = await claim(pictures)
         second = await claim(pictures, force=True)
-        await pictures.release(KEY, first.state.generation)
+        await pictures.release(KEY, first)
         assert await pictures.state(KEY) == second.state
 
     async def test_an_evicted_claim_only_costs_a_render(self, kv: Memory, pictures: Pictures) -> None:

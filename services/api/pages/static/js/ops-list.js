@@ -26,9 +26,10 @@ export class List {
   /** To a page of what the form says. An answer to what was asked before comes too late. */
   async turn(page) {
     const turns = this.turns + 1;
+    const before = this.page;
     Object.assign(this, { page, turns, loading: true });
-    await this.load(() => turns === this.turns);
-    if (turns === this.turns) this.loading = false;
+    const came = await this.load(() => turns === this.turns);
+    if (turns === this.turns) Object.assign(this, { page: came ? page : before, loading: false });
   }
 
   /** Again, if somebody looks at the newest ones, has opened none, and is not about to press or to copy something there. */
@@ -44,12 +45,13 @@ export class List {
       || this.table.querySelector('.opened') !== null;
   }
 
+  /** Whether it came, and fitted. */
   async load(fits) {
     const words = [...new FormData(this.form)].map(([name, value]) => [name, value.trim()]).filter(([, value]) => value);
     const query = new URLSearchParams([...words, ['page', this.page], ['page_size', PAGE]]);
     try {
       const { count, result } = await getJson(`/api/v1/ops/${this.name}?${query}`);
-      if (!fits()) return;
+      if (!fits()) return false;
       if (this.page === 0) {
         const head = h('tr', {}, ...this.heads.map(([name, kind]) => h('th', { class: kind ?? '', scope: 'col' }, name)));
         const none = h('tr', {}, h('td', { class: 'empty', colspan: this.heads.length }, this.none));
@@ -59,8 +61,10 @@ export class List {
       const shown = this.page * PAGE + result.length;
       this.found.textContent = count ? `${shown} of ${count}` : '';
       this.more.hidden = shown >= count;
+      return true;
     } catch (error) {
-      this.found.textContent = error.message;
+      if (fits()) this.found.textContent = error.message;
+      return false;
     }
   }
 }

@@ -28,6 +28,9 @@ class SomeSuperset:
             self._run()
         return {"result": [{"is_cached": was_kept}]}
 
+    def get(self, path: str, who: Credential, **options: Any) -> dict[str, Any]:
+        return {"result": {"query_context": None}}
+
     def put(self, path: str, who: Credential, body: Any, **options: Any) -> dict[str, Any]:
         self._run()
         return {"result": [{"viz_error": None, "viz_status": "success"}]}
@@ -53,6 +56,12 @@ def test_where_superset_answers_later_the_warm_up_route_runs_it():
     superset = SomeSuperset(later=True)
     assert warm_if_cold(superset)
     assert (superset.runs, superset.kept) == (1, True)
+
+
+def test_of_a_chart_that_has_no_query_to_ask_for_superset_s_word_is_taken():
+    superset: Any = SomeSuperset(keeps=False)
+    assert warm.warm_if_cold(superset, WHO, "1", "2", [{"col": "gender", "op": "IN", "val": ["girl"]}])
+    assert superset.runs == 1
 
 
 @pytest.mark.parametrize("ask", [warm_if_cold, lambda one: warm.warm(one, WHO, "1", None, [])])
