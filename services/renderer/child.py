@@ -13,7 +13,7 @@ from typing import Protocol
 import dramatiq
 import structlog
 
-from services.renderer.processes import end_with_parent, step_back
+from services.renderer.processes import end_with_parent, hurry, step_back
 from shared import logs, metrics, tracing
 from shared.errors import InvalidInput, VitrineError
 from shared.queue import BrokerPublisher, open_broker
@@ -105,6 +105,8 @@ def _live(
     part = build(settings, publisher)
     part.start()
     stop.wait()
+    if nice:
+        hurry()
     part.stop()
     publisher.close()
     tracing.flush()

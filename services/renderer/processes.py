@@ -40,6 +40,7 @@ MIB = 1024 * 1024
 PR_SET_PDEATHSIG = 1  # prctl(2)
 KEEP_NICE = "--bounding-set -sys_nice "  # root's Chromium would give its processes the usual priority back
 PROBE_S = 5
+OWN_GROUP = Path("/proc/self/autogroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +105,22 @@ def step_back(nice: int, *, own_session: bool) -> None:
     `own_session`: also where AUTOGROUP says that it needs one. It ends with its parent then, and by no Ctrl-C.
     """
     os.nice(nice)
-    group = Path("/proc/self/autogroup")
-    if not own_session or not group.exists() or os.getpgrp() == os.getpid():
+    if not own_session or not OWN_GROUP.exists() or os.getpgrp() == os.getpid():
         return
     os.setsid()
+    _weigh_session(nice)
+
+
+def hurry() -> None:
+    """The session of this process stands behind no longer, if it is one of its own: it is to end while others work."""
+    if OWN_GROUP.exists() and os.getsid(0) == os.getpid():
+        _weigh_session(0)
+
+
+def _weigh_session(nice: int) -> None:
     for _ in range(10):
         try:
-            group.write_text(str(nice))
+            OWN_GROUP.write_text(str(nice))
             return
         except BlockingIOError:
             time.sleep(0.1)

@@ -19,11 +19,16 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
-def _wait_gone(processes: Iterable[psutil.Process], timeout_s: float = 20) -> None:
+def _wait_gone(processes: Iterable[psutil.Process], timeout_s: float = 40) -> None:
+    """A warming process stands behind all others, also when it is to end."""
+
     def alive() -> list[psutil.Process]:
         return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
-    wait_until(lambda: not alive(), timeout_s, lambda: f"the end of {alive()}", ignoring=(psutil.NoSuchProcess,))
+    def told() -> str:
+        return f"the end of {[command_of(process) for process in alive()]}"
+
+    wait_until(lambda: not alive(), timeout_s, told, ignoring=(psutil.NoSuchProcess,))
 
 
 @pytest.mark.parametrize("victim", ["worker", "browser", "driver"])

@@ -36,7 +36,7 @@ def test_a_render_that_is_cancelled_while_it_waits_is_never_begun(
     wait_until(lambda: _found(ada, "waiting") == _found(ada, "rendering") == [], 30, "nothing open")
     assert [status for status, *_ in stack.renders("plain", "nora")] == ["Error"]
     assert nora.status("plain")["code"] == "cancelled"
-    assert stack.rows("SELECT COUNT(*) FROM open_renders") == [(0,)]
+    wait_until(lambda: stack.rows("SELECT COUNT(*) FROM open_renders") == [(0,)], 10, "no row")
     assert rabbitmq.message_count(f"{QUEUE}.XQ") == 0, "an operator's own act alerts nobody"
 
 
