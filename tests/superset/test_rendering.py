@@ -59,9 +59,10 @@ async def test_every_bundled_dashboard_is_complete_and_looks_the_same_inside_the
         ready, fresh[title] = await look(render, dashboard(ids[title]), fresh=True)
         assert (ready.holders, ready.failed, ready.restless) == (DASHBOARDS[title], (), False), title
     random.Random(7).shuffle(titles)
+    starts = render.pool.stats["starts"]  # a test before this one may have worn its browser out
     for title in titles:
         assert (await look(render, dashboard(ids[title]), fresh=False))[1] == fresh[title], title
-    assert render.pool.stats["starts"] == 1
+    assert render.pool.stats["starts"] == starts, "one browser for all of them"
 
 
 async def is_still(lease: Lease) -> None:
