@@ -47,3 +47,14 @@ async def test_nothing_is_kept_where_nothing_is_to_be_kept_or_was_seen(tmp_path)
     assert await kept(tmp_path, 0, Seen()) == []
     (tmp_path / "m.sqlite").unlink()
     assert await kept(tmp_path, 3, Seen(None, ())) == []
+
+
+async def test_a_record_that_is_there_stays_as_it_is_where_it_is_to_be_written_once(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path / 'm.sqlite'}")
+    upgrade(engine)
+    records = RenderRecords(sessions(engine))
+    for once, reason in ((True, "first"), (True, "second"), (False, "third")):
+        await records.ended(REQUEST, NoSteps(), started=datetime.now(UTC), error=NotReady(reason), once=once)
+        with sessions(engine)() as session:
+            assert session.get_one(RenderRecord, REQUEST.id).reason == ("third" if reason == "third" else "first")
+    engine.dispose()
