@@ -20,6 +20,8 @@ from dramatiq.brokers.rabbitmq import _RabbitmqConsumer
 from dramatiq.common import q_name
 from dramatiq.errors import BrokerConnectionError
 
+from shared import metrics
+
 log = structlog.get_logger(__name__)
 PRIORITY_OPTION = "broker_priority"
 FAILURE_OPTION = "vitrine_failure"  # {"code", "reason"} in a dead letter's options
@@ -67,6 +69,7 @@ class Consumer(_RabbitmqConsumer):
             kwargs={"message": message.asdict()},  # all of it, for whoever looks what it was
             options={FAILURE_OPTION: {"code": "invalid_input", "reason": f"The message is refused: {why}."}},
         )
+        metrics.DEAD_LETTERS.labels("invalid_input").inc()
         self._bury(message, letter)
         return None
 
@@ -93,10 +96,13 @@ class Consumer(_RabbitmqConsumer):
                     self.connection.close()
 
     def _not_taken(self, message: Any) -> dict[str, str]:
-        """Why a message failed before any actor had it."""
+        """Why a message failed before any actor had it. It is counted here: the middleware never sees it."""
         if message.actor_name not in self.broker.actors:
-            return {"code": "invalid_input", "reason": f"This worker has no actor named {message.actor_name!r}."}
-        return {"code": "internal", "reason": "The worker could not process it; see its log."}
+            failure = {"code": "invalid_input", "reason": f"This worker has no actor named {message.actor_name!r}."}
+        else:
+            failure = {"code": "internal", "reason": "The worker could not process it; see its log."}
+        metrics.DEAD_LETTERS.labels(failure["code"]).inc()
+        return failure
 
 
 @dataclass(slots=True)

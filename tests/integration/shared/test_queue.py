@@ -18,6 +18,7 @@ import structlog
 from dramatiq.middleware import AsyncIO, CurrentMessage, Retries, TimeLimit
 
 from services.renderer.actors import Failures, register
+from shared import metrics
 from shared.consuming import FAILURE_OPTION
 from shared.errors import BrokerUnavailable, ChartFailed, NavigationFailed
 from shared.messages.render import Origin, RenderRequest, decode, encode
@@ -171,6 +172,17 @@ def test_a_message_for_an_actor_we_do_not_have_is_kept_as_a_dead_letter(settings
     working(handle)
     publish(settings, envelope(request()).copy(actor_name="drop_all_tables"))
     assert one_dead_letter(settings)["options"][FAILURE_OPTION]["code"] == "invalid_input"
+
+
+def test_dead_letters_that_no_actor_saw_are_counted_too(settings: Settings, working: Any) -> None:
+    async def handle(request: RenderRequest, is_last_try: bool) -> None:
+        raise AssertionError("neither is for an actor of ours")
+
+    working(handle)
+    count = lambda: metrics.DEAD_LETTERS.labels("invalid_input")._value.get()  # noqa: E731
+    before, plain = count(), envelope(request())
+    publish(settings, plain.copy(actor_name="drop_all_tables"), plain.copy(options={"throws": "ValueError"}))
+    wait_until(lambda: count() == before + 2, 20, lambda: f"two more than {before} dead letters; {count()} are counted")
 
 
 def test_garbage_in_the_queue_is_dead_lettered_and_the_worker_lives(settings: Settings, working: Any) -> None:
