@@ -6,6 +6,7 @@
 #   database_password   PostgreSQL's; metadata_url has it in place
 #   broker_url          with RabbitMQ's password; rabbitmq.conf gives the same to RabbitMQ
 #   demo_password       of the people of the demo; grafana_password, of Grafana's admin
+#   alert_receivers.yml to whom Alertmanager sends alerts; as it is made, to nobody (docs/operations.md)
 #   superset_…          of the Superset to try it with: its key, its admin's password, the password of who reads it for us
 #
 # The folder is closed to others; the files in it are readable, as the containers' users are not the machine's.
@@ -34,6 +35,10 @@ make secret_key "$(random 32)"
 make database_password "$(random 16)"
 make demo_password "$(random 8)"
 make grafana_password "$(random 8)"
+make alert_receivers.yml "# To whom alerts go, as docs/operations.md explains. These two receivers send nothing to anybody.
+receivers:
+  - name: critical
+  - name: warning"
 make superset_secret_key "$(random 32)"
 make superset_admin_password "$(random 8)"
 make superset_passwords "{\"vitrine\": \"$(random 16)\"}"

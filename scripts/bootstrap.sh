@@ -72,6 +72,7 @@ ensure_system() {
     need postgresql "$(is exists '/usr/lib/postgresql/*/bin/initdb')" postgresql
     need mariadb "$(is has mariadbd)" mariadb-server-core mariadb-client-core
     need promtool "$(is has promtool)" prometheus
+    need alertmanager "$(is has amtool)" prometheus-alertmanager
     need nginx "$(is has nginx)" nginx-light
     need systemd "$(is has systemd-analyze)" systemd
     need sqlite3 "$(is has sqlite3)" sqlite3
