@@ -9,9 +9,21 @@ from pathlib import Path
 from tests.harness.process import run_folder
 
 ROOT = Path(__file__).parents[2]
-# What processes of two versions share while an installation is upgraded: messages, queues, store, database.
-SHARED = ("proto", "shared/messages", "shared/queue.py", "shared/store", "shared/metadata", "shared/keys.py")
-WHOLE = ("services/api/app.py", "services/renderer/worker.py", "services/scheduler/__main__.py", "shared/settings.py")
+# What processes of two versions share while an installation is upgraded: messages, queues, store and database; rows of
+# warm-up; rows of queries, and their results.
+SHARED = (
+    ("proto", "shared/messages", "shared/queue.py", "shared/store", "shared/metadata", "shared/keys.py"),
+    ("shared/warmup",),
+    ("shared/sqllab", "shared/results"),
+)
+WHOLE = (
+    "services/api/app.py",
+    "services/renderer/worker.py",
+    "services/renderer/warm_worker.py",
+    "services/renderer/query_worker.py",
+    "services/scheduler/__main__.py",
+    "shared/settings.py",
+)
 
 
 class NoHistory(Exception):
@@ -20,20 +32,20 @@ class NoHistory(Exception):
 
 @cache
 def version_before() -> Path:
-    """A folder with the last version that said something else to its peers: as it was before SHARED last changed.
-
-    Raises NoHistory.
-    """
-    changes = _git("log", "--format=%H", "--", *SHARED).split()
-    commit = next(filter(_is_whole, (f"{change}^" for change in changes)), "")
-    if not commit:
+    """A folder with the last version since which each part of SHARED has changed. Raises NoHistory."""
+    commit = _git("merge-base", "--octopus", *map(_before_last_change, SHARED))  # the oldest of them
+    if not commit or not _is_whole(commit):
         raise NoHistory("the history does not reach the version before: git fetch --unshallow")
-    commit = _git("rev-parse", commit)
     folder = run_folder() / f"version-{commit[:12]}"
     folder.mkdir()
     archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
     subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
     return folder
+
+
+def _before_last_change(paths: tuple[str, ...]) -> str:
+    changes = _git("log", "--format=%H", "--", *paths).split()
+    return next(filter(_is_whole, (f"{change}^" for change in changes)), "")
 
 
 def _is_whole(commit: str) -> bool:
