@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from tests.deploy.load import Somebody
 from tests.deploy.project import TOLD, Project
 from tests.harness import HarnessError
 
-NOT_RUN = pytest.StashKey[str]()
+NOT_TESTED = pytest.StashKey[NoEngine]()
 TIMEOUT_S = 1500  # the images are built within the first test's time
 
 
@@ -23,9 +23,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(TIMEOUT_S))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if reason := config.stash.get(NOT_RUN, ""):
-        terminalreporter.write_sep("!", f"THE DEPLOYMENT WAS NOT RUN: {reason}", red=True, bold=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Generator[None]:
+    """The last words but pytest's closing line."""
+    yield
+    if reason := config.stash.get(NOT_TESTED, None):
+        terminalreporter.write_sep("!", "THE DEPLOYMENT WAS NOT TESTED: no container engine", red=True, bold=True)
+        terminalreporter.write_line(f"Missing: {reason.missing}.\nTo mend: {reason.mend}")
+        terminalreporter.write_sep("!", red=True, bold=True)
     if told := config.stash.get(TOLD, ""):
         terminalreporter.write_line(told)
 
@@ -35,8 +40,8 @@ def engine(pytestconfig: pytest.Config) -> Iterator[Engine]:
     try:
         engine = open_engine()
     except NoEngine as error:
-        pytestconfig.stash[NOT_RUN] = str(error)
-        pytest.skip(f"THE DEPLOYMENT WAS NOT RUN: {error}")
+        pytestconfig.stash[NOT_TESTED] = error
+        pytest.skip("THE DEPLOYMENT WAS NOT TESTED")
     with contextlib.closing(engine):
         yield engine
 

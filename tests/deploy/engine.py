@@ -19,12 +19,17 @@ from tests.harness import HarnessError, free_port
 ROOT = Path(__file__).parents[2]
 VARIABLE = "CONTAINER_ENGINE"
 BESIDE = ROOT.parent / "shared" / "container-engine"
+INSTALL = "Install Docker 25 or newer with Compose 2.24 or newer (docs.docker.com/engine/install), and start it."
 START_S = 900
 COMMAND_S = 300
 
 
 class NoEngine(Exception):
-    """Neither can run; says what was looked for, or what it said."""
+    """Neither can run: what is missing, as far as it said, and how to mend it."""
+
+    def __init__(self, missing: str, mend: str) -> None:
+        super().__init__(missing)
+        self.missing, self.mend = missing, mend
 
 
 class Engine:
@@ -73,30 +78,41 @@ class Engine:
 def open_engine() -> Engine:
     """Raises NoEngine when there is none, or the one that is there cannot run here."""
     folder = Path(os.environ.get(VARIABLE) or BESIDE).absolute()
-    if _answers():
+    problem = _problem_of_the_machine_s_own()
+    if problem is None:
         # The throw-away one may run already: its published ports are reached through `forward`.
         throw_away = "container-engine" in os.environ.get("DOCKER_HOST", "") and (folder / "forward").exists()
         return Engine(os.environ, folder if throw_away else None)
     if not (folder / "up").exists():
-        raise NoEngine(f"no docker that answers, and no engine at ${VARIABLE} or ../shared/container-engine")
+        found = f"{problem.missing}; and there is no throw-away engine: {folder} has no `up` ({VARIABLE} names another)"
+        raise NoEngine(found, problem.mend)
     script = 'set -e; exports=$("$0"); eval "$exports"; env -0'
+    mend = f"Run {folder / 'up'} by itself until it is content, or have a Docker of the machine's own: {INSTALL}"
     try:
         done = subprocess.run(
             ["bash", "-c", script, folder / "up"], capture_output=True, text=True, timeout=START_S, check=False
         )
     except subprocess.TimeoutExpired:
-        raise NoEngine(f"{folder}/up did not start an engine within {START_S} s") from None
+        raise NoEngine(f"{folder / 'up'} did not start an engine within {START_S} s", mend) from None
     if done.returncode:
-        raise NoEngine(f"{folder}/up failed:\n{done.stderr[-4000:]}")
+        raise NoEngine(f"{problem.missing}; and {folder / 'up'} failed:\n{done.stderr[-4000:].strip()}", mend)
     environment = dict(entry.split("=", 1) for entry in done.stdout.split("\0") if "=" in entry)
     return Engine(environment, folder, started=True)
 
 
-def _answers() -> bool:
-    """Whether there is a docker with compose and an engine."""
-    try:
-        for words in (("version",), ("compose", "version")):
-            subprocess.run(["docker", *words], capture_output=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return True
+def _problem_of_the_machine_s_own() -> NoEngine | None:
+    """None when there is a docker with an engine that answers, and with Compose."""
+    if shutil.which("docker") is None:
+        return NoEngine("there is no `docker` on this machine", INSTALL)
+    trials = {
+        ("version",): "Start it (systemctl start docker), let this user use it (the group docker), or see DOCKER_HOST.",
+        ("compose", "version"): f"Give it Compose. {INSTALL}",
+    }
+    for words, mend in trials.items():
+        try:
+            done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=30, check=False)
+        except subprocess.TimeoutExpired:
+            return NoEngine(f"`docker {' '.join(words)}` does not answer", mend)
+        if done.returncode:
+            return NoEngine(f"`docker {' '.join(words)}` fails: {done.stderr.strip()[-500:]}", mend)
+    return None

@@ -93,6 +93,10 @@ class Project:
     def in_container(self, service: str, *words: str, index: int = 1) -> str:
         return self.compose("exec", "-T", "--index", str(index), service, *words)
 
+    def operator(self, *words: str) -> str:
+        """What a command of the operator tells, run as docs/deploy.md says. Raises HarnessError when it fails."""
+        return self.compose("run", "--rm", "-T", "cli", *words)
+
     # --- queues -------------------------------------------------------------------------------------------------------
 
     def queues(self) -> dict[str, int]:

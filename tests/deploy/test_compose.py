@@ -14,10 +14,16 @@ from PIL import Image
 from tests.deploy.engine import ROOT
 from tests.deploy.load import Load, Somebody
 from tests.deploy.project import NAME, OURS, TOLD, Project
-from tests.harness import wait_until
+from tests.harness import HarnessError, wait_until
 
 SERVERS = ("rabbitmq", "memcached", "postgres")
 BUILD_TOOLS = ("gcc", "cc", "make", "git", "curl", "wget")
+EXAMINED = {
+    *("settings", "state", "database", "clock", "broker", "broker:queues", "management", "store:memcached:11211"),
+    *("results", "catalog:native", "database:demo", "database:demo-duckdb", "browser", "render", "fonts"),
+    *("gateway", "gateway:base_url", "scheduler", "processes"),
+    *(f"workers:vitrine_{name}_v1" for name in ("render", "bulk", "warm", "sql_short", "sql_long")),
+}
 SLOW_CPUS = "0.5"  # of a renderer, so that three of them fit on two cores: what each has is what scaling adds
 
 
@@ -121,6 +127,30 @@ def test_databases_of_the_demo_are_queried_in_the_gateway_and_in_the_background(
         return str(ada.client.get(f"/api/v1/query/{query['id']}").json()["result"]["status"])
 
     wait_until(lambda: state() == "success", 60, lambda: f"the query's end; it is {state()}")
+
+
+def test_doctor_finds_every_part_well_in_a_container(project: Project) -> None:
+    told = json.loads(project.operator("doctor", "--json"))  # it would raise if anything failed
+    verdicts = {one["name"]: one["verdict"] for one in told["findings"]}
+    assert verdicts.keys() >= EXAMINED
+    # People's address is that of another machine here, and how much room this one has is not ours to say.
+    assert {name for name, verdict in verdicts.items() if verdict != "ok"} <= {"gateway:base_url", "state"}, told
+    found = {one["name"]: one["found"] for one in told["findings"]}
+    for words in ("2 renderer", "2 warming", "2 querying", "2 scheduler"):
+        assert words in found["processes"]
+    assert found["gateway"] == "http://api:8088 is ready"
+
+
+def test_why_tells_in_a_container_what_became_of_a_picture(project: Project, ada: Somebody) -> None:
+    target, *_ = ada.targets()
+    assert ada.picture(target).status_code == 200
+    told = project.operator("why", target, "--user", "ada")
+    assert f"native/{target} " in told
+    shown = ("as ada sees it", "executor     ada", "status       fresh", "last render  Updated")
+    for words in (*shown, "a request gets 200 with this picture"):
+        assert words in told, told
+    with pytest.raises(HarnessError, match=r"ended with 1(.|\n)*vitrine: There is no such"):
+        project.operator("why", "dashboard/999999", "--user", "ada")
 
 
 def test_metrics_are_for_neighbours_and_who_asks_is_told_by_the_proxy(project: Project, ada: Somebody) -> None:

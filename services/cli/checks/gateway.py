@@ -9,11 +9,12 @@ import urllib.request
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from services.cli.checks.finding import Finding, Verdict, fail, ok
+from services.cli.checks.finding import Finding, Verdict, fail, ok, warn
 from shared.settings import Settings
 
 TIMEOUT_S = 5
 MAX_BYTES = 100_000
+ELSEWHERE = "If people reach it, all is well: they are in another network than this machine, or container."
 
 
 def gateway(settings: Settings) -> Iterator[Finding]:
@@ -23,9 +24,9 @@ def gateway(settings: Settings) -> Iterator[Finding]:
     )
     if settings.internal_url and settings.internal_url != settings.base_url:
         found = _ask("gateway:base_url", settings.base_url, "VITRINE_BASE_URL")
-        # People may stand in another network than this machine: not to be reached from here is no proof.
-        verdict = Verdict.WARN if found.verdict is Verdict.FAIL else found.verdict
-        yield Finding(found.name, verdict, found.found, found.mend)
+        if found.verdict is Verdict.FAIL:  # not to be reached from here is no proof
+            found = warn(found.name, found.found, f"{found.mend} {ELSEWHERE}")
+        yield found
 
 
 def _ask(name: str, origin: str, setting: str) -> Finding:
