@@ -2,47 +2,19 @@
 
 Every failure that a user, an operator or another service can see is a `VitrineError`. It is *permanent* (trying again
 changes nothing) or *transient* (trying again may help), and it has a `code` from the closed set `CODES`, so that
-metrics,
-statuses and the runbook can name it. `services/api/errors.py` maps it to HTTP, `services/renderer/actors.py` to
-retries.
+metrics, statuses and the runbook can name it. `services/api/errors.py` maps it to HTTP, `services/renderer/actors.py`
+to retries.
 
 A message says what failed, why, and how to mend it. It is shown to users: it never holds a credential.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
-
-
-class VitrineError(Exception):
-    """Root of all our failures; raise one of its subclasses."""
-
-    code: ClassVar[str] = "internal"
-    transient: ClassVar[bool] = False
-
-    def __init__(self, message: str, *, field: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.field = field  # the input field at fault, where there is one
-        self.more: dict[str, object] = {}  # what else programs are told with it
-
-
-class PermanentError(VitrineError):
-    """Trying again changes nothing."""
-
-
-class TransientError(VitrineError):
-    """Trying again shortly may help."""
-
-    transient = True
-
-
-class Span(NamedTuple):
-    """A stretch of a text, in characters: `start` is the first, `end` the one after the last."""
-
-    start: int
-    end: int
-
+from shared.error_kinds import PermanentError as PermanentError
+from shared.error_kinds import Span as Span
+from shared.error_kinds import SqlFault
+from shared.error_kinds import TransientError as TransientError
+from shared.error_kinds import VitrineError as VitrineError
 
 # Asked wrongly
 
@@ -93,24 +65,16 @@ class ExecutorNotFound(PermanentError):
     code = "executor_not_found"
 
 
-class QueryRefused(PermanentError):
+class QueryRefused(SqlFault):
     """SQL that cannot be parsed, writes, or reads what it may not."""
 
     code = "query_refused"
 
-    def __init__(self, message: str, *, field: str | None = None, span: Span | None = None) -> None:
-        super().__init__(message, field=field)
-        self.span = span  # where in the SQL, if that can be told
 
-
-class QueryFailed(PermanentError):
+class QueryFailed(SqlFault):
     """The database answered a query with an error."""
 
     code = "query_failed"
-
-    def __init__(self, message: str, *, field: str | None = None, span: Span | None = None) -> None:
-        super().__init__(message, field=field)
-        self.span = span  # where in the SQL that ran, if the database tells
 
 
 class QueryTimedOut(PermanentError):
