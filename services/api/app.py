@@ -61,15 +61,7 @@ def routes(services: Services) -> list[Route]:
     """Path template (a trailing slash is accepted everywhere), resource, who may use it."""
     chart, dashboard = TargetKind.CHART, TargetKind.DASHBOARD
     return [
-        ("/", Gallery(services), Policy.PEOPLE),
-        ("/chart/{target_id}", TargetPage(services, chart), Policy.PAGES),
-        ("/dashboard/{target_id}", TargetPage(services, dashboard), Policy.PAGES),
-        ("/dashboard/p/{key}", Permalink(services), Policy.PEOPLE),
-        ("/sql", SqlPage(services), Policy.PEOPLE),
-        ("/login", LoginPage(services), Policy.ANYONE),
-        ("/logout", Logout(services), Policy.ANYONE),
-        ("/docs", Docs(services), Policy.ANYONE),
-        ("/static/{path:path}", Static(services), Policy.ANYONE),
+        *_pages(services),
         ("/healthz", Healthz(), Policy.ANYONE),
         ("/readyz", Readyz(services), Policy.ANYONE),
         ("/metrics", Metrics(services), Policy.NEAR),
@@ -97,6 +89,21 @@ def routes(services: Services) -> list[Route]:
         *_warming(services),
         *_queries(services),
         *_operations(services),
+    ]
+
+
+def _pages(services: Services) -> list[Route]:
+    """For people's browsers."""
+    return [
+        ("/", Gallery(services), Policy.PEOPLE),
+        ("/chart/{target_id}", TargetPage(services, TargetKind.CHART), Policy.PAGES),
+        ("/dashboard/{target_id}", TargetPage(services, TargetKind.DASHBOARD), Policy.PAGES),
+        ("/dashboard/p/{key}", Permalink(services), Policy.PEOPLE),
+        ("/sql", SqlPage(services), Policy.PEOPLE),
+        ("/login", LoginPage(services), Policy.ANYONE),
+        ("/logout", Logout(services), Policy.ANYONE),
+        ("/docs", Docs(services), Policy.ANYONE),
+        ("/static/{path:path}", Static(services), Policy.ANYONE),
     ]
 
 
@@ -188,5 +195,5 @@ def create_app(services: Services) -> App[Request, Response]:
     app.resp_options.secure_cookies_by_default = False  # the cookie itself says when: base_url may be plain http
     for template, resource, _ in table:
         app.add_route(template, resource)
-    errors.install(app, services.templates.error_page)
+    errors.install(app, services.pages.templates.error_page)
     return app

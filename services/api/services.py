@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -18,12 +19,12 @@ from services.api.inputs import target_of
 from services.api.limits import LoginLimits
 from services.api.querying import Querying, open_querying
 from services.api.refresh import Refresher
-from services.api.static import StaticFiles
-from services.api.templates import Templates
+from services.api.templates import Pages, open_pages
 from services.api.warming import Warming, open_warming
 from shared import tracing
 from shared.catalog import open_catalogs
 from shared.catalog.native import NativeCatalog
+from shared.catalog.port import Catalog
 from shared.catalog.superset.catalog import SupersetCatalog
 from shared.heartbeats import Heart
 from shared.identity import Principal, Tokens
@@ -63,8 +64,7 @@ class Services:
     querying: Querying
     limits: LoginLimits
     cache_keys: CacheKeys
-    static: StaticFiles
-    templates: Templates
+    pages: Pages
     heart: Heart
     dependencies: Dependencies
     watch: QueueWatch
@@ -114,33 +114,20 @@ class Services:
             log.warning("view_not_noted", target=str(target), error=str(error))
 
 
-def build(
-    settings: Settings,
-    *,
-    publisher: QueryPublisher | None = None,
-    catalog: NativeCatalog | None = None,
-    broker: Broker | None = None,
-) -> Services:
-    """Connects nothing: every client connects at its first use.
-
-    `publisher`, `catalog`, `broker` replace those of the settings: the embedded broker in `vitrine up`, faulty ones in
-    tests.
-    """
+def build(settings: Settings, *, publisher: QueryPublisher | None = None, broker: Broker | None = None) -> Services:
+    """Connects nothing: clients do at their first use. `publisher`, `broker`: instead of those of the settings."""
     secret = settings.secret_key.get_secret_value()
     engine = open_metadata(settings)
     factory = sessions(engine)
     store = open_store(settings, side="gateway")
     catalogs = open_catalogs(settings, factory, store)
-    native = catalog or catalogs[NativeCatalog.name]
-    assert isinstance(native, NativeCatalog)  # whose pages we serve
-    catalogs[native.name] = native
+    native, superset = _with_people(catalogs)
     pictures = pictures_in(store, settings)
     broker = broker or open_broker(settings)
     publisher = publisher or BrokerPublisher(broker)
     open_renders = OpenRenders(factory)
     requests = Requests(settings, catalogs, pictures, ListingPublisher(publisher, open_renders))
     blocking = Blocking()
-    static = StaticFiles()
     return Services(
         settings=settings,
         engine=engine,
@@ -151,7 +138,7 @@ def build(
         pictures=pictures,
         publisher=publisher,
         requests=requests,
-        superset=next((one for one in catalogs.values() if isinstance(one, SupersetCatalog)), None),
+        superset=superset,
         blocking=blocking,
         access=Access(requests, blocking, settings.access_cache_s),
         refresher=Refresher(requests, settings.retry_after_s),
@@ -159,10 +146,16 @@ def build(
         querying=open_querying(settings, factory, publisher, blocking),
         limits=LoginLimits(store, settings.store_prefix, settings.login_attempts_per_minute),
         cache_keys=CacheKeys(secret),
-        static=static,
-        templates=Templates(static.version),
+        pages=open_pages(),
         heart=Heart(factory, "gateway"),
         dependencies=open_dependencies(settings, store, engine, blocking),
         watch=open_watch(settings, broker),
         open_renders=open_renders,
     )
+
+
+def _with_people(catalogs: Mapping[str, Catalog]) -> tuple[NativeCatalog, SupersetCatalog | None]:
+    """Those whose people we know: our own, whose pages we serve, and a Superset's, if there is one."""
+    native = catalogs[NativeCatalog.name]
+    assert isinstance(native, NativeCatalog)
+    return native, next((one for one in catalogs.values() if isinstance(one, SupersetCatalog)), None)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from services.api.static import StaticFiles
 
 ROOT = Path(__file__).parent / "pages" / "templates"
 
@@ -13,9 +16,9 @@ ROOT = Path(__file__).parent / "pages" / "templates"
 class Templates:
     """Renders a page by its template's name. Static files are linked under the version's folder, cached for ever."""
 
-    def __init__(self, asset_version: str, root: Path = ROOT) -> None:
+    def __init__(self, asset_version: str) -> None:
         self._environment = Environment(
-            loader=FileSystemLoader(root), autoescape=select_autoescape(default=True), undefined=StrictUndefined
+            loader=FileSystemLoader(ROOT), autoescape=select_autoescape(default=True), undefined=StrictUndefined
         )
         self._environment.globals.update(
             asset_version=asset_version,
@@ -31,3 +34,17 @@ class Templates:
         return self.render(
             "error.html", status=status, title=title, detail=detail, code=code, correlation_id=correlation_id, user=None
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Part of Services: what our pages are made of."""
+
+    static: StaticFiles
+    templates: Templates
+
+
+def open_pages() -> Pages:
+    """Reads the static files."""
+    static = StaticFiles()
+    return Pages(static, Templates(static.version))

@@ -38,6 +38,6 @@ class Docs:
 
     async def on_get(self, req: Request, resp: Response) -> None:
         resp.content_type = "text/html; charset=utf-8"
-        resp.text = self._services.templates.render("openapi.html", user=None)
+        resp.text = self._services.pages.templates.render("openapi.html", user=None)
         resp.set_header("Content-Security-Policy", DOCS_CSP)
         resp.set_header("Cache-Control", "no-cache")

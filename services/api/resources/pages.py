@@ -89,5 +89,5 @@ async def user_of(services: Services, principal: Principal) -> dict[str, Any]:
 def show(services: Services, resp: Response, template: str, **variables: Any) -> None:
     """A page of this person alone."""
     resp.content_type = "text/html; charset=utf-8"
-    resp.text = services.templates.render(template, **variables)
+    resp.text = services.pages.templates.render(template, **variables)
     resp.set_headers({"Cache-Control": "private, no-store", "Vary": "Authorization, Cookie"})

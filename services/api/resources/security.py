@@ -124,7 +124,7 @@ class LoginPage:
 
     def _show(self, resp: Response, next_url: str, error: str | None) -> None:
         resp.content_type = "text/html; charset=utf-8"
-        resp.text = self._services.templates.render("login.html", error=error, next=next_url, user=None)
+        resp.text = self._services.pages.templates.render("login.html", error=error, next=next_url, user=None)
         resp.set_header("Cache-Control", "no-store")
 
 

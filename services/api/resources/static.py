@@ -15,7 +15,7 @@ class Static:
     quiet = True
 
     def __init__(self, services: Services) -> None:
-        self._files = services.static
+        self._files = services.pages.static
         self._blocking = services.blocking
 
     async def on_get(self, req: Request, resp: Response, path: str) -> None:

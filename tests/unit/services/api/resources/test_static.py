@@ -4,7 +4,7 @@ import pytest
 
 
 async def test_a_file_under_the_version_is_cached_for_ever(gateway):
-    version = gateway.services.static.version
+    version = gateway.services.pages.static.version
     answer = await gateway.get(f"/static/{version}/css/base.css", "")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/css; charset=utf-8")
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
