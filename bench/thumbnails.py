@@ -73,7 +73,11 @@ def run(*, quick: bool) -> Report:
                 if number >= 0:
                     samples[name].append(sample)
         process.stop()
-    peer, version = samples["nginx"], peers.version(nginx, "-v")
+    return _report(samples, peers.version(nginx, "-v"), before)
+
+
+def _report(samples: dict[str, list[Sample]], version: str, before: Conditions) -> Report:
+    peer = samples["nginx"]
     report = Report("thumbnails", "Cached thumbnails", version.removeprefix("nginx version: ") + " memcached_pass")
     for name, words, aim in WORDS:
         ours = samples[name]

@@ -74,11 +74,7 @@ async def render(
             lease = await stack.enter_async_context(pool.lease(identity, deadline))
             await stack.enter_async_context((evidence or Evidence()).on_failure(lease))
         with timeline.step("signed_in"):
-            try:
-                await sign_in(lease, page_spec, window)
-                await guard(lease, page_spec)
-            except (TimeoutError, PlaywrightError) as error:
-                raise BrowserCrashed("The browser did not take the executor's sign-in; it hangs.") from error
+            await _sign_in(lease, page_spec, window)
         with timeline.step("navigated"):
             await navigate(lease, page_spec, pool.egress, deadline)
         with timeline.step("ready"):
@@ -90,6 +86,14 @@ async def render(
             pictures = await _capture(lease, ready, prove, window, thumbnail, formats, deadline)
             check_place(lease, page_spec, pool.egress)
         return Rendered(pictures, ready, lease.page.url)
+
+
+async def _sign_in(lease: Lease, page_spec: Page, window: Size) -> None:
+    try:
+        await sign_in(lease, page_spec, window)
+        await guard(lease, page_spec)
+    except (TimeoutError, PlaywrightError) as error:
+        raise BrowserCrashed("The browser did not take the executor's sign-in; it hangs.") from error
 
 
 async def _capture(

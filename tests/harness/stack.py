@@ -70,7 +70,19 @@ class Stack:
         self.proxy = FaultProxy(self.url)
         self.people: dict[str, Person] = {}
         places = {"broker_url": broker_url, "store_url": store_url, "metadata_url": metadata_url}
-        values: dict[str, object] = {
+        values = self._defaults() | {name: url for name, url in places.items() if url} | settings
+        self.environment = {f"VITRINE_{name.upper()}": str(value) for name, value in values.items()}
+        if metadata_url:
+            self.folder.mkdir()
+            _fill(self)
+        else:
+            shutil.copytree(template(), self.folder)
+        self.processes = {name: self._process(name, (code or {}).get(name, ROOT)) for name in COMMANDS}
+        self.ids = {slug: f"{kind}/{number}" for slug, kind, number in self.rows(_IDS)}
+
+    def _defaults(self) -> dict[str, object]:
+        """What each test may change with its settings."""
+        return {
             "secret_key": SECRET,
             "state_dir": self.folder,
             "bind": f"127.0.0.1:{self.port}",
@@ -85,17 +97,7 @@ class Stack:
             "lease_s": 4,
             "login_attempts_per_minute": 1000,
             **{f"{name}_metrics_port": port for name, port in self.metrics_ports.items()},
-            **{name: url for name, url in places.items() if url},
-            **settings,
         }
-        self.environment = {f"VITRINE_{name.upper()}": str(value) for name, value in values.items()}
-        if metadata_url:
-            self.folder.mkdir()
-            _fill(self)
-        else:
-            shutil.copytree(template(), self.folder)
-        self.processes = {name: self._process(name, (code or {}).get(name, ROOT)) for name in COMMANDS}
-        self.ids = {slug: f"{kind}/{number}" for slug, kind, number in self.rows(_IDS)}
 
     def _process(self, name: str, source: Path) -> ManagedProcess:
         environment = self.environment | {"PYTHONPATH": str(source)}
