@@ -1,7 +1,7 @@
 """The one taxonomy of failures.
 
 Every failure that a user, an operator or another service can see is a `VitrineError`. It is *permanent* (trying again
-changes nothing) or *transient* (trying again may help), and it has a `code` from the closed set `CODES`, so that
+changes nothing) or *transient* (trying again may help), and it has a `code` from the closed set `BY_CODE`, so that
 metrics, statuses and the runbook can name it. `services/api/errors.py` maps it to HTTP, `services/renderer/actors.py`
 to retries.
 
@@ -264,4 +264,3 @@ def _leaves(cls: type[VitrineError]) -> list[type[VitrineError]]:
 
 
 BY_CODE: dict[str, type[VitrineError]] = {leaf.code: leaf for leaf in _leaves(VitrineError)}
-CODES: frozenset[str] = frozenset(BY_CODE)

@@ -41,6 +41,7 @@ WARM_ACTOR = "warm_up"
 QUERY_ACTORS = {SQL_SHORT_QUEUE: "get_sql_results", SQL_LONG_QUEUE: "get_sql_results_async"}
 DEAD_LETTERS_KEPT = 100  # of the embedded broker, which has nowhere else to put them
 PRECONDITION_FAILED = 406  # AMQP's
+PUBLISH_THREADS = 2
 PUBLISH_TIMEOUT_S = 0.7  # the gateway answers 503 in under a second, with room for a busy machine
 
 log = structlog.get_logger(__name__)
@@ -200,9 +201,9 @@ class BrokerPublisher:
     threads.
     """
 
-    def __init__(self, broker: dramatiq.Broker, *, threads: int = 2) -> None:
+    def __init__(self, broker: dramatiq.Broker) -> None:
         self._broker = broker
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="publish")
+        self._pool = ThreadPoolExecutor(PUBLISH_THREADS, thread_name_prefix="publish")
         metrics.begin(metrics.PUBLISH_FAILURES, (*ACTOR_NAMES, WARM_ACTOR, *QUERY_ACTORS.values()))
 
     async def publish(self, request: render.RenderRequest) -> None:

@@ -68,8 +68,8 @@ class QueueWatch(Protocol):
 
     def look(self) -> list[QueueState]: ...
 
-    def letters(self, queue: str, limit: int = MAX_LETTERS) -> list[Letter]:
-        """The oldest dead letters of a queue."""
+    def letters(self, queue: str) -> list[Letter]:
+        """The oldest dead letters of a queue, MAX_LETTERS at most."""
         ...
 
     def drop(self, queue: str, ids: frozenset[str]) -> int:
@@ -121,8 +121,8 @@ class RabbitWatch:
         assert isinstance(self._broker, Rabbit)
         return bool(self._broker._build_queue_arguments(name).get("x-queue-type") == "quorum")
 
-    def letters(self, queue: str, limit: int = MAX_LETTERS) -> list[Letter]:
-        return self._go_through(queue, limit, lambda _: False)
+    def letters(self, queue: str) -> list[Letter]:
+        return self._go_through(queue, MAX_LETTERS, lambda _: False)
 
     def drop(self, queue: str, ids: frozenset[str]) -> int:
         dropped = [letter for letter in self._go_through(queue, None, lambda one: one.id in ids) if letter.id in ids]
@@ -189,8 +189,8 @@ class EmbeddedWatch:
         age = _age_s(_decoded(waiting[0]).get("message_timestamp")) if waiting else None
         return QueueState(name, ready, len(self._broker.dead_letters_by_queue[name]), 1, unfinished - ready, age)
 
-    def letters(self, queue: str, limit: int = MAX_LETTERS) -> list[Letter]:
-        return [letter_from(queue, one) for one in list(self._kept(queue))[:limit]]
+    def letters(self, queue: str) -> list[Letter]:
+        return [letter_from(queue, one) for one in list(self._kept(queue))[:MAX_LETTERS]]
 
     def drop(self, queue: str, ids: frozenset[str]) -> int:
         kept = self._kept(queue)

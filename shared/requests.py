@@ -81,14 +81,12 @@ class Requests:
         principal: Principal | None,
         *,
         info: TargetInfo,
-        size: Size | None = None,
-        window: Size | None = None,
         rules: tuple[ExecutorRule, ...] | None = None,
     ) -> Plan:
         """The thumbnail of a target as it opens. Raises ExecutorNotFound when no executor resolves."""
         executor = self._executor(target, principal, info, rules)
         facts = self.catalog(target.catalog).facts(target, executor)
-        return self._thumbnail(target, executor, facts, window=window, size=size)
+        return self._thumbnail(target, executor, facts)
 
     def thumbnails(
         self, infos: Sequence[TargetInfo], principal: Principal | None

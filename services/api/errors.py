@@ -1,6 +1,6 @@
 """The only table from errors to HTTP: RFC 9457 problem JSON for programs, a page for people on page routes.
 
-A body is `{type, title, status, detail, code, correlation_id, field?}`; `code` is one of `shared.errors.CODES`.
+A body is `{type, title, status, detail, code, correlation_id, field?}`; `code` is one of `shared.errors.BY_CODE`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The browser pool: start, lease, healthy, drain. Browsers are recycled and relaunched without a failed render.
+"""The browser pool: start, lease, drain. Browsers are recycled and relaunched without a failed render.
 
 A worn browser (renders or memory) is *retired*: it takes no new lease, the next lease starts its successor, and it is
 closed when its last lease ends. A dead one is replaced by the next lease. Slots come back whatever happens to a render.
@@ -67,7 +67,7 @@ class BrowserPool:
         self._browser: RunningBrowser | None = None
         self._places: Mapping[str, str] = {}  # HOST:PORT → the address that the browser was told
         self._resolved_at = 0.0
-        self._started = self._draining = self._launch_failed = False
+        self._started = self._draining = False
         self._stats = PoolStats()
         self._background: set[asyncio.Task[Any]] = set()
         metrics.begin(metrics.BROWSER_STARTS, get_args(Reason))
@@ -105,10 +105,6 @@ class BrowserPool:
             self._browser = None
         for _ in range(self._size):
             self._slots.release()
-
-    def healthy(self) -> bool:
-        """Whether the next lease is likely to get a page: started, not draining, the last browser start succeeded."""
-        return self._started and not self._draining and not self._launch_failed
 
     @asynccontextmanager
     async def lease(self, executor: str, deadline: datetime) -> AsyncIterator[Lease]:
@@ -221,14 +217,7 @@ class BrowserPool:
         found = await asyncio.to_thread(_addresses, self.egress.pairs)
         self._places = {pair: addresses[0] if addresses else "" for pair, addresses in found.items()}
         self._resolved_at = time.monotonic()
-        rules = resolver_rules(self._places)
-        try:
-            browser = await self._launch_sandboxed(rules)
-        except BrowserUnavailable:
-            self._launch_failed = True
-            raise
-        self._launch_failed = False
-        return browser
+        return await self._launch_sandboxed(resolver_rules(self._places))
 
     async def _launch_sandboxed(self, rules: str) -> RunningBrowser:
         try:

@@ -53,7 +53,6 @@ class Ready:
     title: str
     width: int = 0
     height: int = 0
-    broken_images: int = 0
     restless: bool = False
 
     @property
@@ -143,7 +142,6 @@ def judge(answer: Mapping[str, Any], rule: Readiness | None = None) -> Ready | G
                 title=str(answer["title"]),
                 width=int(answer["width"]),
                 height=int(answer["height"]),
-                broken_images=int(answer["brokenImages"]),
                 restless=bool(answer["restless"]),
             )
         case "grow":

@@ -271,7 +271,6 @@ class NativeCatalog:
         target: Target,
         *,
         source: str,
-        dashboard_id: str | None = None,
         view_state: ViewState | None = None,
     ) -> None:
         """Notes that somebody looked. Not for renders: they would feed the ranking that makes them."""
@@ -282,7 +281,6 @@ class NativeCatalog:
                     catalog=target.catalog,
                     target_kind=target.kind.value,
                     target_id=target.id,
-                    dashboard_id=dashboard_id,
                     source=source,
                     view_state=view_state.as_json() if view_state is not None else None,
                 )

@@ -24,11 +24,10 @@ def open_memcached_async(
 class AsyncNode:
     """A `nodes.Node`: one Memcached and the connections to it."""
 
-    def __init__(self, host: str, port: int, *, timeout_s: float = TIMEOUT_S, connections: int = CONNECTIONS) -> None:
+    def __init__(self, host: str, port: int, *, timeout_s: float = TIMEOUT_S) -> None:
         self.name = f"{host}:{port}"
         self._address = (host, port)
         self._timeout_s = timeout_s
-        self._most = connections
         self._open: list[Connection] = []
         self._opening: asyncio.Task[Connection] | None = None
         self._closed = False
@@ -102,7 +101,7 @@ class AsyncNode:
                 return connection
         if not self._open:
             return None
-        if len(self._open) < self._most:
+        if len(self._open) < CONNECTIONS:
             self._open_another()
         return min(self._open, key=lambda connection: len(connection.waiting))
 

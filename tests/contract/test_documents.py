@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.catalog.yaml import check_catalog
+from shared.catalog.yaml import read_catalog
 from shared.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -109,4 +109,4 @@ def test_the_example_catalog_is_valid(tmp_path: Path) -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
     (tmp_path / "catalog.yaml").write_text(example, encoding="utf-8")
     (tmp_path / "sales.csv").write_text("region,month,amount\nNorth,2026-01-01,12.5\n", encoding="utf-8")
-    assert [str(problem) for problem in check_catalog(tmp_path / "catalog.yaml")] == []
+    assert [str(problem) for problem in read_catalog(tmp_path / "catalog.yaml")[1]] == []

@@ -46,9 +46,7 @@ class MariaDB(Server):
             shutil.chown(self._data, self._user)
         self._run([install, "--no-defaults", f"--datadir={self._data}", "--auth-root-authentication-method=normal"])
         grants = self.folder / "grants.sql"
-        grants.write_text(
-            "CREATE USER IF NOT EXISTS vitrine@'%' IDENTIFIED BY 'pass/word';\nGRANT ALL ON *.* TO vitrine@'%';\n"
-        )
+        grants.write_text(_GRANTS)
         settings = {
             "datadir": self._data,
             "port": self.port,

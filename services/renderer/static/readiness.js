@@ -281,7 +281,6 @@
         ...named(blanks, () => "it says that it is drawn, but its canvas is blank"),
       ],
       empty: rule.empty ? holders.filter((holder) => holder.matches(rule.empty)).length : 0,
-      brokenImages: [...document.images].filter((image) => image.complete && !image.naturalWidth && image.currentSrc).length,
       title: document.title,
       height,
       width: Math.max(document.documentElement.scrollWidth, document.body.scrollWidth),

@@ -30,15 +30,13 @@ class Sessions:
         secret_key: str,
         passwords: Mapping[str, str],
         user_id: Callable[[str], int],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._serializer = _serializer(secret_key) if secret_key else None
         self._passwords = passwords
         self._user_id = user_id
-        self._clock = clock
         # A lock for each user, and none for all: to sign in one of them, `user_id` may ask Superset as another.
-        self._kept: Kept[str, Credential] = Kept(KEEP_S, clock)
+        self._kept: Kept[str, Credential] = Kept(KEEP_S)
         self._refused: dict[str, float] = {}
 
     def can_sign_in(self, username: str) -> bool:
@@ -68,7 +66,7 @@ class Sessions:
 
     def _log_in(self, username: str) -> Credential:
         """As the log-in form does it, which works for every kind of password that Superset checks (database, LDAP)."""
-        if self._refused.get(username, -REFUSED_S) + REFUSED_S > self._clock():
+        if self._refused.get(username, -REFUSED_S) + REFUSED_S > time.monotonic():
             raise _refused(username)
         form = self._client.send("GET", "/login/", Credential())
         found = CSRF_FIELD.search(form.text)
@@ -82,7 +80,7 @@ class Sessions:
         if credential.cookie and self._client.send("GET", "/api/v1/me/", credential).status_code == 200:
             self._refused.pop(username, None)
             return credential
-        self._refused[username] = self._clock()
+        self._refused[username] = time.monotonic()
         raise _refused(username)
 
 

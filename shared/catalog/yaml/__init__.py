@@ -1,4 +1,4 @@
-"""The native catalog as YAML: check, load, export."""
+"""The native catalog as YAML: read, load, export."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ __all__ = [
     "Catalog",
     "LoadReport",
     "Problem",
-    "check_catalog",
     "export_catalog",
     "load_catalog",
     "read_catalog",
@@ -32,19 +31,14 @@ STATE_DIR = Path("var")  # the setting's default
 
 
 def read_catalog(path: Path, state_dir: Path = STATE_DIR) -> tuple[Catalog, list[Problem]]:
-    """The entries of a file or folder, and all that is wrong with them. Raises InvalidInput if there is no file.
+    """The entries of a file or folder, and all that is wrong with them, by file and line; nothing is loaded.
 
-    `state_dir` is where relative SQLite files lie, whose tables are looked at.
+    Raises InvalidInput if there is no file. `state_dir` is where relative SQLite files lie, whose tables are looked at.
     """
     documents, problems = read_documents(path)
     catalog, more = read_entries(documents)
     found = [*problems, *more, *check_references(catalog), *check_columns(catalog, state_dir)]
     return catalog, sorted(found, key=lambda problem: (problem.file, problem.line, problem.field))
-
-
-def check_catalog(path: Path, state_dir: Path = STATE_DIR) -> list[Problem]:
-    """All problems of a catalog, by file and line; nothing is loaded."""
-    return read_catalog(path, state_dir)[1]
 
 
 def load_catalog(path: Path, sessions: sessionmaker[Session], settings: Settings) -> LoadReport:

@@ -11,7 +11,7 @@ def leaves() -> list[type[errors.VitrineError]]:
 
 def test_every_error_has_a_code_of_its_own() -> None:
     codes = [leaf.code for leaf in leaves()]
-    assert len(codes) == len(set(codes)) == len(errors.CODES)
+    assert len(codes) == len(set(codes)) == len(errors.BY_CODE)
 
 
 def test_every_error_is_permanent_or_transient_and_documented() -> None:

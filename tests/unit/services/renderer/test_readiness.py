@@ -15,7 +15,7 @@ RULE = Readiness(root="#root", holder=".chart", terminal=".done", failed=".bad",
 
 def still(**changes: Any) -> dict[str, Any]:
     answer = {"state": "ready", "holders": 2, "failed": [], "empty": 0, "title": "T", "width": 8, "height": 6}
-    return answer | {"brokenImages": 0, "restless": False} | changes
+    return answer | {"restless": False} | changes
 
 
 def waiting_for(*whats: str) -> Waiting:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.catalog.yaml import check_catalog
+from shared.catalog.yaml import read_catalog
 from tests.samples.catalog import CATALOG, write_files
 
 Check = Callable[..., list[str]]
@@ -16,6 +16,6 @@ def check(tmp_path: Path) -> Check:
     def problems(old: str = "", new: str = "", text: str = CATALOG) -> list[str]:
         assert old in text
         path = write_files(tmp_path, text.replace(old, new, 1) if old else text)
-        return [str(problem).replace(f"{path}:", "") for problem in check_catalog(path)]
+        return [str(problem).replace(f"{path}:", "") for problem in read_catalog(path)[1]]
 
     return problems

@@ -1,6 +1,6 @@
 import pytest
 
-from shared.catalog.yaml import check_catalog
+from shared.catalog.yaml import read_catalog
 from tests.samples.catalog import CATALOG, write_files
 
 SPEC = "spec: {data: {name: rows}, mark: bar}"
@@ -112,5 +112,5 @@ def test_the_admin_role_need_not_be_listed(check):
 def test_a_file_that_is_not_utf_8_is_a_problem_with_its_place(tmp_path):
     path = write_files(tmp_path)
     (tmp_path / "payroll.csv").write_bytes("näme,pay\n".encode("latin-1"))
-    (problem,) = check_catalog(path)
+    (problem,) = read_catalog(path)[1]
     assert "databases[0].tables[1].csv: payroll.csv is no CSV in UTF-8" in str(problem)

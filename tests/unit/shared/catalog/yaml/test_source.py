@@ -1,6 +1,6 @@
 import pytest
 
-from shared.catalog.yaml import check_catalog, load_catalog
+from shared.catalog.yaml import load_catalog, read_catalog
 from shared.catalog.yaml.source import plain
 from shared.errors import InvalidInput
 from tests.samples.catalog import CATALOG, write_files
@@ -13,7 +13,7 @@ def test_a_folder_is_read_as_one_catalog(tmp_path, world):
     (tmp_path / "b.yaml").write_text(head)
     (tmp_path / "a.yml").write_text(f"dashboards:\n{tail}")
     (tmp_path / "notes.txt").write_text("not: [yaml")
-    assert check_catalog(tmp_path) == []
+    assert read_catalog(tmp_path)[1] == []
     assert load_catalog(tmp_path, world.sessions, world.settings).unchanged == 17
 
 
@@ -21,14 +21,14 @@ def test_a_csv_is_found_beside_the_file_or_in_the_folders_parent(tmp_path):
     folder = tmp_path / "catalog"
     folder.mkdir()
     write_files(tmp_path).rename(folder / "all.yaml")
-    assert check_catalog(folder) == []
-    assert check_catalog(folder / "all.yaml") == []
+    assert read_catalog(folder)[1] == []
+    assert read_catalog(folder / "all.yaml")[1] == []
 
 
 def test_two_files_may_not_define_the_same(tmp_path):
     write_files(tmp_path)
     (tmp_path / "more.yaml").write_text("users: [{username: ada}]")
-    (problem,) = check_catalog(tmp_path)
+    (problem,) = read_catalog(tmp_path)[1]
     assert (problem.file, problem.line, problem.field) == (str(tmp_path / "more.yaml"), 1, "users[0].username")
 
 
@@ -43,19 +43,19 @@ def test_two_files_may_not_define_the_same(tmp_path):
 )
 def test_what_is_no_yaml_is_a_problem_with_its_line(tmp_path, text, line, message):
     (tmp_path / "x.yaml").write_text(text)
-    (problem,) = check_catalog(tmp_path / "x.yaml")
+    (problem,) = read_catalog(tmp_path / "x.yaml")[1]
     assert (problem.line, message in problem.message) == (line, True)
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path):
     for path in (tmp_path / "gone.yaml", tmp_path):
         with pytest.raises(InvalidInput, match="neither"):
-            check_catalog(path)
+            read_catalog(path)
 
 
 def test_an_empty_file_is_an_empty_catalog(tmp_path):
     (tmp_path / "x.yaml").write_text("# nothing\n")
-    assert check_catalog(tmp_path) == []
+    assert read_catalog(tmp_path)[1] == []
 
 
 def test_dates_of_yaml_become_iso_text(tmp_path):
