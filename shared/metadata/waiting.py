@@ -15,6 +15,7 @@ from shared.messages.render import Origin
 from shared.metadata.engine import raced, writing
 from shared.metadata.models import Cancellation, OpenRender, RenderRecord
 
+AT_ONCE = 500  # rows of one statement
 PENDING, COMPUTING = "Pending", "Computing"  # as the state of their key says
 ASKED = ("correlation_id", "catalog", "target_kind", "target_id", "executor", "key", "generation", "origin", "sizes")
 
@@ -98,14 +99,23 @@ def cancel(sessions: sessionmaker[Session], request_id: str, username: str, *, w
     raced(write)
 
 
-def purged(sessions: sessionmaker[Session], *, viewers: bool, before: datetime) -> None:
-    """The messages of a queue are gone, but for those that came meanwhile; what is to be tried again after a pause lies
-    elsewhere, and stays.
+def in_queue(sessions: sessionmaker[Session], *, viewers: bool) -> list[str]:
+    """The ids of those whose messages lie in a queue; what is to be tried again after a pause lies elsewhere."""
+    ours = select(OpenRender.id).where(_never_taken(sessions), _of_queue(viewers=viewers))
+    with sessions() as session:
+        return list(session.scalars(ours))
+
+
+def purged(sessions: sessionmaker[Session], request_ids: Sequence[str]) -> None:
+    """Their messages are gone, but for those that a renderer took meanwhile.
+
+    Ids tell what came after the look, and times would not: each row's is on the clock of the gateway that was asked.
     """
-    ours = and_(OpenRender.asked_at <= before, _of_queue(viewers=viewers))
-    waits = and_(~_in_hand(sessions), OpenRender.owner.is_(None), ours)
-    with writing(sessions) as session:
-        session.execute(delete(OpenRender).where(waits))
+    waits = _never_taken(sessions)
+    for first in range(0, len(request_ids), AT_ONCE):
+        some = OpenRender.id.in_(request_ids[first : first + AT_ONCE])
+        with writing(sessions) as session:
+            session.execute(delete(OpenRender).where(some, waits))
 
 
 def _open() -> list[ColumnElement[bool]]:
@@ -122,6 +132,10 @@ def _in_hand(sessions: sessionmaker[Session]) -> ColumnElement[bool]:
     living = [one for one in alive(sessions) if one.service == "renderer" and not one.is_silent]
     taken = func.coalesce(OpenRender.owner, "").in_([f"{one.host}:{one.pid}" for one in living])
     return or_(taken, and_(OpenRender.owner.is_(None), OpenRender.id.in_(in_work(living))))
+
+
+def _never_taken(sessions: sessionmaker[Session]) -> ColumnElement[bool]:
+    return and_(OpenRender.owner.is_(None), ~_in_hand(sessions))
 
 
 def _of_queue(*, viewers: bool) -> ColumnElement[bool]:

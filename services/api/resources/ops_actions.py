@@ -19,7 +19,6 @@ from shared.heartbeats import alive
 from shared.messages import render, warm
 from shared.messages.render import Origin
 from shared.metadata import history, waiting
-from shared.metadata.clock import instant
 from shared.metadata.models import RenderRecord
 from shared.metadata.waiting import Open
 from shared.queue import RENDER_QUEUE, RENDER_QUEUES, WARM_ACTOR
@@ -95,12 +94,13 @@ class QueueMessages:
         self._services = services
 
     async def on_delete(self, req: Request, resp: Response, queue: str) -> None:
-        watch = self._services.watch
+        watch, queue = self._services.watch, queue_named(queue)
         blocking, sessions = self._services.blocking, self._services.sessions
-        before = await blocking(instant, sessions)
-        count = await blocking(watch.purge, queue_named(queue), dead_letters=False)
+        renders: list[str] = []
         if queue in RENDER_QUEUES:
-            await blocking(waiting.purged, sessions, viewers=queue == RENDER_QUEUE, before=before)
+            renders = await blocking(waiting.in_queue, sessions, viewers=queue == RENDER_QUEUE)
+        count = await blocking(watch.purge, queue, dead_letters=False)
+        await blocking(waiting.purged, sessions, renders)
         note(req, "purge", queue=queue, count=count)
         resp.media = {"removed": count}
 

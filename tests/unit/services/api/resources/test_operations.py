@@ -239,6 +239,14 @@ async def test_a_purge_leaves_nothing_that_waits_in_its_queue(gateway):
         assert (await gateway.get(f"{OPS}/renders?state=waiting", "ada")).json["count"] == left
 
 
+async def test_a_purge_leaves_nothing_that_a_gateway_whose_clock_is_ahead_asked_for(gateway):
+    await gateway.post("/api/v1/chart/1/thumbnail", "ben", json={"force": True})
+    with gateway.services.sessions.begin() as session:
+        session.query(OpenRender).update({"asked_at": datetime.now(UTC) + timedelta(minutes=1)})
+    await gateway.ask("DELETE", f"{OPS}/queues/{RENDER_QUEUE}/messages", "ada")
+    assert (await gateway.get(f"{OPS}/renders?state=waiting", "ada")).json["count"] == 0
+
+
 async def test_what_nobody_has_and_nothing_waits_for_is_not_cancelled(gateway):
     work = {"work": [{"id": "r-1", "what": "native/chart/1"}]}
     beat = {"host": "h", "version": "1", "started_at": datetime.now(UTC), "seen_at": datetime.now(UTC).timestamp()}
