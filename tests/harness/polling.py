@@ -57,15 +57,15 @@ async def wait_until_async(
         await asyncio.sleep(interval_s)
 
 
-def hold_true(
-    condition: Callable[[], object], duration_s: float, message: Message, *, interval_s: float = 0.05
+async def hold_true(
+    condition: Callable[[], object], duration_s: float, message: Message, *, interval_s: float = 0.01
 ) -> None:
-    """Watches that `condition` stays true for `duration_s`: for what must not happen."""
+    """Watches that `condition` stays true for `duration_s`: for what must not happen. Leaves the event loop free."""
     deadline = time.monotonic() + duration_s
     while time.monotonic() < deadline:
         if not condition():
             raise AssertionError(_text(message))
-        time.sleep(interval_s)
+        await asyncio.sleep(interval_s)
 
 
 def _timed_out(timeout_s: float, message: Message, last_error: Exception | None) -> AssertionError:

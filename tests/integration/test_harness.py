@@ -316,8 +316,8 @@ async def test_waiting_asynchronously_takes_coroutines() -> None:
         await wait_until_async(lambda: None, 0.1, "a miracle")
 
 
-def test_what_must_not_happen_is_watched_for() -> None:
-    hold_true(lambda: True, 0.1, "peace")
+async def test_what_must_not_happen_is_watched_for() -> None:
+    await hold_true(lambda: True, 0.1, "peace")
     left = iter([True, False])
     with pytest.raises(AssertionError, match="peace"):
-        hold_true(lambda: next(left), 5, "peace")
+        await hold_true(lambda: next(left), 5, "peace")

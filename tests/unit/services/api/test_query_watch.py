@@ -18,6 +18,7 @@ from shared.settings import Settings
 from shared.sqllab.history import History
 from shared.sqllab.records import End, Hold, Limits, Order, Queries
 from shared.sqllab.states import QueryState
+from tests.harness.polling import wait_until_async
 
 
 class Desk:
@@ -131,11 +132,7 @@ async def test_nobody_looks_while_nobody_listens(desk: Desk) -> None:
     listener = await desk.watch.listen("ada")
     await listener.next(0.1)
     desk.watch.leave(listener)
-    for _ in range(100):
-        if all(task.done() for task in desk.watch.tasks):
-            break
-        await asyncio.sleep(0.05)
-    assert all(task.done() for task in desk.watch.tasks)
+    await wait_until_async(lambda: all(task.done() for task in desk.watch.tasks), 5, "the end of the looking")
 
 
 async def test_a_person_has_so_many_listeners(desk: Desk) -> None:

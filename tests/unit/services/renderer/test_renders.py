@@ -23,6 +23,7 @@ from shared.metadata.records import RenderRecords
 from shared.settings import Settings
 from shared.store.memory import Memory
 from shared.store.pictures import Pictures, Status
+from tests.harness.polling import hold_true
 
 NOW = datetime.now(UTC)
 SETTINGS = Settings(secret_key="f3b1c9d27a8e4650b1c2d3e4f5a69788")
@@ -106,7 +107,7 @@ async def test_waiting_for_its_turn_counts_within_the_time_of_a_render(
     renders, asked_at = renders_of(pictures), datetime.now(UTC)
     async with renders._turns.take(viewer=True):
         waiting = asyncio.create_task(renders.handle(bulk, False))
-        await asyncio.sleep(0.2)
+        await hold_true(lambda: not waiting.done(), 0.2, "a viewer's render is under way")
         its_turn_at = datetime.now(UTC)
     await waiting
     budget = timedelta(seconds=SETTINGS.render_deadline_s)

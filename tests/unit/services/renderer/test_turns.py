@@ -1,6 +1,7 @@
 import asyncio
 
 from services.renderer.turns import Turns
+from tests.harness.polling import hold_true, wait_until_async
 
 
 async def begin(turns, order, name, *, viewer, until, begun=None):
@@ -18,8 +19,8 @@ async def test_what_nobody_waits_for_does_not_begin_while_somebody_waits():
     await asyncio.sleep(0)
     bulk = asyncio.create_task(begin(turns, order, "bulk", viewer=False, until=end))
     another = asyncio.create_task(begin(turns, order, "viewer", viewer=True, until=end))
-    await asyncio.sleep(0.05)
-    assert order == ["viewer", "viewer"]
+    await wait_until_async(lambda: len(order) == 2, 5, "the other viewer")
+    await hold_true(lambda: order == ["viewer", "viewer"], 0.05, "a viewer is still there")
     end.set()
     await asyncio.gather(viewer, bulk, another)
     assert order == ["viewer", "viewer", "bulk"]
@@ -31,8 +32,7 @@ async def test_viewers_do_not_wait_for_anything():
     bulk = asyncio.create_task(begin(turns, order, "bulk", viewer=False, until=end, begun=begun))
     await begun.wait()
     viewer = asyncio.create_task(begin(turns, order, "viewer", viewer=True, until=end))
-    await asyncio.sleep(0.05)
-    assert order == ["bulk", "viewer"]
+    await wait_until_async(lambda: order == ["bulk", "viewer"], 5, "the viewer, while bulk goes on")
     end.set()
     await asyncio.gather(bulk, viewer)
 
@@ -54,9 +54,8 @@ async def test_what_nobody_waits_for_does_not_begin_between_two_viewers():
     order: list[str] = []
     await begin(turns, order, "viewer", viewer=True, until=end)
     bulk = asyncio.create_task(begin(turns, order, "bulk", viewer=False, until=end))
-    await asyncio.sleep(0.05)
+    await hold_true(lambda: order == ["viewer"], 0.05, "another viewer may come")
     await begin(turns, order, "viewer", viewer=True, until=end)
-    await asyncio.sleep(0.05)
-    assert order == ["viewer", "viewer"]
+    await hold_true(lambda: order == ["viewer", "viewer"], 0.05, "another viewer may come")
     await bulk
     assert order == ["viewer", "viewer", "bulk"]

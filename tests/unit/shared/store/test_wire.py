@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from shared.store.wire import Connection
+from tests.harness.polling import hold_true
 
 
 class Transport(asyncio.Transport):
@@ -80,8 +81,7 @@ async def test_silence_while_nothing_is_due_does_not() -> None:
         answer = transport.connection.send(b"1")
         transport.connection.data_received(b"OK\r\n")
         await answer
-        await asyncio.wait([asyncio.create_task(asyncio.sleep(0.03))])
-    assert transport.connection.open
+        await hold_true(lambda: transport.connection.open, 0.03, "nobody waits for an answer")
 
 
 async def test_slow_progress_is_no_silence() -> None:
