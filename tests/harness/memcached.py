@@ -2,7 +2,8 @@
 
 import socket
 
-from tests.harness.process import ManagedProcess, unprivileged_user
+from tests.harness.accounts import unprivileged_user
+from tests.harness.process import ManagedProcess
 from tests.harness.server import Server, find_program
 
 

@@ -30,6 +30,15 @@ def release_port(port: int) -> None:
         lock.close()
 
 
+def accepts(port: int) -> bool:
+    """Whether something accepts connections on the loopback port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def _end() -> int:
     ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     return min(LAST, ephemeral) if ephemeral > FIRST + 1000 else LAST

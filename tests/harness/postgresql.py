@@ -10,8 +10,9 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from tests.harness.accounts import run_as, unprivileged_user
 from tests.harness.errors import HarnessError
-from tests.harness.process import ManagedProcess, run_as, unprivileged_user
+from tests.harness.process import ManagedProcess
 from tests.harness.server import Server, find_program
 
 _numbers = itertools.count(1)

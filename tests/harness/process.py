@@ -5,11 +5,9 @@ import contextlib
 import http.client
 import itertools
 import os
-import pwd
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,13 +17,15 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import psutil
 
 from tests.harness import marks
+from tests.harness.accounts import run_as
 from tests.harness.errors import HarnessError
 from tests.harness.polling import wait_until
+from tests.harness.ports import accepts
 
 T = TypeVar("T")
 RUN = f"run-{secrets.token_hex(6)}"
@@ -232,15 +232,6 @@ def run_folder() -> Path:
     return RUN_FOLDER
 
 
-def accepts(port: int) -> bool:
-    """Whether something accepts connections on the loopback port."""
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
 def http_status(url: str) -> int | None:
     """The status of a GET, None when nothing answers."""
     try:
@@ -251,26 +242,6 @@ def http_status(url: str) -> int | None:
             return error.code
     except (OSError, http.client.HTTPException):
         return None
-
-
-def unprivileged_user(*preferred: str) -> str | None:
-    """The account for a server that refuses to run as root: the first known of `preferred`, or `nobody`.
-
-    None when we are not root: then it runs as we do.
-    """
-
-    if os.geteuid() != 0:
-        return None
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    return next((name for name in preferred if name in known), "nobody")
-
-
-def run_as(user: str | None) -> dict[str, Any]:
-    """What `subprocess` takes to run a command as another user."""
-    if user is None:
-        return {}
-    account = pwd.getpwnam(user)
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def command_of(process: psutil.Process) -> list[str]:

@@ -25,7 +25,7 @@ from tests.harness import (
     wait_until,
     wait_until_async,
 )
-from tests.harness.process import accepts
+from tests.harness.ports import accepts
 from tests.harness.server import Server, find_program
 
 ROOT = Path(__file__).parents[2]

@@ -1,4 +1,4 @@
-"""The pages. Each is made by a function of (query, site); charts follow Vitrine's own page contract."""
+"""The pages. Each is made by a function of (query, site)."""
 
 # ruff: noqa: E501 (scripts of pages, one line each)
 
@@ -6,58 +6,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
+
+from tests.sites.making import Answer, html
 
 Query = dict[str, str]
 
 
-@dataclass
-class Answer:
-    body: str | bytes
-    status: int = 200
-    content_type: str = "text/html; charset=utf-8"
-    headers: dict[str, str] = field(default_factory=lambda: {"Cache-Control": "no-store"})
-
-
 PAGES: dict[str, Callable[[Query, Any], Answer]] = {}
-
-STYLE = """<style>
-  body { margin: 0; padding: 16px; font: 16px sans-serif; } h1 { margin: 0 0 16px } canvas { display: block }
-  .chart-holder { border: 1px solid #888; padding: 8px; margin-bottom: 16px; min-height: 100px; width: 320px }
-  .shimmer { height: 40px; background: #ddd }
-</style>"""
-LIBRARY = """<script>
-  const root = document.documentElement;
-  const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-  function hold(id, title = "Chart " + id) {
-    const holder = document.createElement("section");
-    holder.className = "chart-holder";
-    Object.assign(holder.dataset, { chartId: id, state: "pending" });
-    holder.innerHTML = "<h2>" + title + "</h2>";
-    document.body.append(holder);
-    return holder;
-  }
-  function end(holder, state, reason = "") { holder.dataset.state = state; if (reason) holder.dataset.reason = reason; }
-  function paint(holder, colour = "steelblue", height = 100) {
-    const canvas = document.createElement("canvas");
-    canvas.width = 300; canvas.height = height;
-    holder.append(canvas);
-    const pen = canvas.getContext("2d");
-    pen.fillStyle = colour;
-    for (let bar = 0; bar < 10; bar++) pen.fillRect(bar * 30, height - 10 * bar, 20, 10 * bar);
-    return canvas;
-  }
-  function draw(holder, colour) { const canvas = paint(holder, colour); end(holder, "drawn"); return canvas; }
-  function laidOut() { root.dataset.vitrine = "laid-out"; }
-</script>"""
-
-
-def html(script: str, body: str = "<h1>A dashboard</h1>", head: str = "") -> Answer:
-    return Answer(
-        f'<!doctype html><html data-vitrine="loading"><head><title>A page</title>{STYLE}{head}{LIBRARY}</head>'
-        f"<body>{body}<script>{script}</script></body></html>"
-    )
 
 
 def page(name: str) -> Callable[[Callable[[Query, Any], Answer]], Callable[[Query, Any], Answer]]:

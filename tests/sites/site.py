@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.sites.pages import PAGES, Answer
+from tests.sites.making import Answer
+from tests.sites.pages import PAGES
 
 
 @dataclass
