@@ -35,8 +35,8 @@ def picture_parts(
     """Everything that makes two pictures different *pictures*, as JSON.
 
     The content digest is left out on purpose: when a chart is edited, its last good picture stays under the same key
-    and is served,
-    marked stale, until the new one is there. Executor and access are in, so that identities never share a key.
+    and is served, marked stale, until the new one is there. Executor and access are in, so that identities never share
+    a key.
     """
     return {
         "target": [target.catalog, target.kind.value, target.id],

@@ -1,8 +1,8 @@
 """Fires: each due time of a schedule happens once, whatever number of schedulers runs and whoever dies.
 
 A fire is a row, unique by (schedule, due time), inserted in a transaction that checks the leader's fencing token. A
-fire that was
-claimed but not finished (its scheduler died in between) is found by `unfinished` and carried out by the next leader.
+fire that was claimed but not finished (its scheduler died in between) is found by `unfinished` and carried out by the
+next leader.
 """
 
 from __future__ import annotations

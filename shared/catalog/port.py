@@ -37,8 +37,8 @@ class Facts:
     """What a picture of a target, seen by one executor, depends on.
 
     `digest` names its content (definition and data version): another digest makes a picture stale. `access` names who
-    may be shown
-    it (the row-level rules that apply to the executor): it is part of the key, so another access is another picture.
+    may be shown it (the row-level rules that apply to the executor): it is part of the key, so another access is
+    another picture.
     """
 
     digest: str

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 from tests.harness.errors import HarnessError
+from tests.harness.ports import accepts
 from tests.harness.process import ManagedProcess
 from tests.harness.server import Server, find_program
 
@@ -47,8 +47,4 @@ class Nginx(Server):
         self.url = f"http://127.0.0.1:{self.port}"
 
     def is_ready(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
+        return accepts(self.port)

@@ -104,25 +104,21 @@ def test_people_who_see_the_same_are_one_group(make_catalog, ids):
     assert len({group.access for group in groups}) == len(groups)
 
 
+def tell(workshop, catalog, *tables):
+    """An event of these tables of the examples: what depends on them, and the run that it made."""
+    form = fill(EventForm, {"catalog": "superset", "database": "examples", "tables": list(tables)})
+    affected = catalog.data_changed(form.database, form.names)
+    about = {"username": "etl", "correlation_id": "c0ffee", "budget_s": 600}
+    return affected, take(workshop.world.sessions, "e1", form, lambda _: affected, **about).run
+
+
 async def test_an_event_queries_exactly_the_charts_of_its_tables_anew(make_catalog, made, ids, tmp_path):
     workshop, catalog = open_workshop(tmp_path), make_catalog()
     workshop.catalogs["superset"] = catalog
     await outcomes(catalog, chart(made["Genders"]), force=True)
-    form = fill(EventForm, {"catalog": "superset", "database": "examples", "tables": ["birth_names"]})
-    affected = catalog.data_changed(form.database, form.names)
+    affected, run = tell(workshop, catalog, "birth_names")
     assert made["Genders"] in affected.charts
     assert ids["Total Revenue"] not in affected.charts
-    told = take(
-        workshop.world.sessions,
-        "e1",
-        form,
-        lambda _: affected,
-        username="etl",
-        correlation_id="c0ffee",
-        budget_s=600,
-    )
-    run = told.run
-    assert run is not None
     numbers = await workshop.warmer.decide(run.id)
     planned = workshop.outcomes(run.id)
     assert {one.target_id for one in planned if one.what == "data"} == set(affected.charts)

@@ -50,6 +50,17 @@ def whole(collector: Collector, trace_id: str, last: str) -> list[SpanSeen]:
     return wait_until(spans, PATIENCE_S, lambda: f"the whole of {trace_id}: {collector.spans(trace_id)}")
 
 
+def whole_warm_up(collector: Collector, trace_id: str) -> list[SpanSeen]:
+    def spans() -> list[SpanSeen] | None:
+        found = collector.spans(trace_id)
+        known = {span.span_id for span in found}
+        # Each service sends its own spans when it likes: complete is what lacks no parent but the fire's.
+        is_whole = all(span.parent_id in known for span in found if span.name != "fire")
+        return found if is_whole and sum(span.name == "warm up" for span in found) >= 2 else None
+
+    return wait_until(spans, PATIENCE_S, lambda: f"a warm-up in {collector.spans(trace_id)}")
+
+
 def test_one_trace_leads_from_the_request_to_the_stored_picture(stack: Stack, collector: Collector) -> None:
     hugo, trace_id = stack.login("hugo"), "4bf92f3577b34da6a3ce929d0e0e4736"
     assert hugo.ask("total", **{"X-Correlation-ID": trace_id}).status_code == 202
@@ -89,15 +100,7 @@ def test_a_schedule_s_fire_leads_to_what_it_warmed(stack: Stack, collector: Coll
     last = "SELECT correlation_id FROM fires WHERE schedule = 'warmup:often' AND outcome = 'fired'"
     ((trace_id, *_), *_) = wait_until(lambda: stack.rows(last), PATIENCE_S, "a fire")
     assert ada.client.delete("/api/v1/schedules/often").status_code == 204
-
-    def warmed() -> list[SpanSeen] | None:
-        found = collector.spans(trace_id)
-        known = {span.span_id for span in found}
-        # Each service sends its own spans when it likes: complete is what lacks no parent but the fire's.
-        whole = all(span.parent_id in known for span in found if span.name != "fire")
-        return found if whole and sum(span.name == "warm up" for span in found) >= 2 else None
-
-    spans = wait_until(warmed, PATIENCE_S, lambda: f"a warm-up in {collector.spans(trace_id)}")
+    spans = whole_warm_up(collector, trace_id)
     by_id = {span.span_id: span for span in spans}
     decided = next(span for span in spans if span.name == "warm up" and not span.attributes["part"])
     part = next(span for span in spans if span.name == "warm up" and span.attributes["part"])

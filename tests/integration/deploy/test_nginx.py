@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.harness import free_port, release_port
+from tests.harness.ports import accepts
 from tests.harness.process import ManagedProcess
 from tests.harness.server import Server, find_program
 
@@ -52,11 +53,7 @@ class Front(Server):
         self.url = f"http://127.0.0.1:{self.port}"
 
     def is_ready(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
+        return accepts(self.port)
 
 
 class Well(http.server.BaseHTTPRequestHandler):

@@ -84,37 +84,43 @@ async def test_a_picture_lasts_longer_than_thirty_days(memcached: Memcached, ren
         assert 40 * 86_400 - 60 < ttl_s <= 40 * 86_400 + 1
 
 
+class Race:
+    """Sixty generations of one picture, written by some and read by others meanwhile."""
+
+    def __init__(self) -> None:
+        self.generations = iter(range(1, 61))
+        self.written: dict[int, bytes] = {}
+        self.seen: set[int] = set()
+        self.done = asyncio.Event()
+
+    async def write(self, pictures: Pictures) -> None:
+        for generation in self.generations:
+            # Large and small in turn: chunks and records replace each other.
+            self.written[generation] = b"%06d" % generation * (400_000 if generation % 2 else 100)
+            await put(pictures, self.written[generation], generation)
+
+    async def read(self, pictures: Pictures) -> None:
+        newest = 0
+        while not self.done.is_set():
+            if picture := await pictures.read(KEY):
+                generation = picture.head.generation
+                assert picture.body == self.written[generation]
+                assert generation >= newest
+                newest = generation
+                self.seen.add(generation)
+
+
 async def test_readers_of_a_picture_that_two_clients_write_never_see_it_torn(
     memcached: Memcached, open_client: Open
 ) -> None:
     writers = [pictures_of(open_client(client, memcached)) for client in ("pymemcache", "pymemcache", "async")]
     readers = [pictures_of(open_client(client, memcached)) for client in ("pymemcache", "async")]
-    generations = iter(range(1, 61))
-    written: dict[int, bytes] = {}
-    seen: list[int] = []
-
-    async def write(pictures: Pictures) -> None:
-        for generation in generations:
-            # Large and small in turn: chunks and records replace each other.
-            written[generation] = b"%06d" % generation * (400_000 if generation % 2 else 100)
-            await put(pictures, written[generation], generation)
-
-    async def read(pictures: Pictures) -> None:
-        newest = 0
-        while not done.is_set():
-            if picture := await pictures.read(KEY):
-                generation = picture.head.generation
-                assert picture.body == written[generation]
-                assert generation >= newest
-                newest = generation
-                seen.append(generation)
-
-    done = asyncio.Event()
-    reading = [asyncio.create_task(read(pictures)) for pictures in readers]
-    await asyncio.gather(*(write(pictures) for pictures in writers))
-    done.set()
+    race = Race()
+    reading = [asyncio.create_task(race.read(pictures)) for pictures in readers]
+    await asyncio.gather(*(race.write(pictures) for pictures in writers))
+    race.done.set()
     await asyncio.gather(*reading)
-    assert len(set(seen)) > 5
+    assert len(race.seen) > 5
     last = await readers[0].read(KEY)
     assert last is not None
     assert last.head == await readers[1].head(KEY)

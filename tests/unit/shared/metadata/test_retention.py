@@ -1,5 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from shared.metadata.engine import open_engine, sessions, upgrade
 from shared.metadata.models import (
     Cancellation,
@@ -44,20 +46,17 @@ def rows(at, suffix):
     ]
 
 
-def test_what_is_older_than_the_settings_keep_it_goes_and_the_rest_stays(tmp_path):
-    settings = make_settings(
-        tmp_path,
-        keep_views_days=10,
-        keep_warmups_days=10,
-        keep_render_records_days=10,
-        picture_ttl_s=60,
-        keep_samples_hours=240,
-        keep_evidence_days=10,
-        keep_queries_days=10,
-    )
+@pytest.fixture
+def factory(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path / 'm.sqlite'}")
     upgrade(engine)
-    factory = sessions(engine)
+    yield sessions(engine)
+    engine.dispose()
+
+
+def test_what_is_older_than_the_settings_keep_it_goes_and_the_rest_stays(tmp_path, factory):
+    days = {f"keep_{rows}_days": 10 for rows in ("views", "warmups", "render_records", "evidence", "queries")}
+    settings = make_settings(tmp_path, **days, keep_samples_hours=240, picture_ttl_s=60)
     with factory.begin() as session:
         for row in (*rows(NOW - timedelta(days=11), "old"), *rows(NOW - timedelta(days=9), "young")):
             session.add(row)
@@ -72,4 +71,3 @@ def test_what_is_older_than_the_settings_keep_it_goes_and_the_rest_stays(tmp_pat
     }
     with factory() as session:
         assert [session.query(table).count() for table in TABLES] == [1] * len(TABLES)
-    engine.dispose()
