@@ -108,8 +108,9 @@ def tell(workshop, catalog, *tables):
     """An event of these tables of the examples: what depends on them, and the run that it made."""
     form = fill(EventForm, {"catalog": "superset", "database": "examples", "tables": list(tables)})
     affected = catalog.data_changed(form.database, form.names)
-    about = {"username": "etl", "correlation_id": "c0ffee", "budget_s": 600}
-    return affected, take(workshop.world.sessions, "e1", form, lambda _: affected, **about).run
+    sessions = workshop.world.sessions
+    told = take(sessions, "e1", form, lambda _: affected, username="etl", correlation_id="c0ffee", budget_s=600)
+    return affected, told.run
 
 
 async def test_an_event_queries_exactly_the_charts_of_its_tables_anew(make_catalog, made, ids, tmp_path):
