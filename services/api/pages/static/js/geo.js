@@ -6,7 +6,7 @@ import { Failure, UNAVAILABLE } from './readiness.js';
 const ALLOWED = /^\/static\/geo\/[A-Za-z0-9._-]+\.json$/;
 const texts = new Map();
 
-export function allowedPath(uri) {
+function allowedPath(uri) {
   let url;
   try {
     url = new URL(String(uri), location.origin);

@@ -9,7 +9,7 @@ const LONGEST_WAIT_S = 10;
 const REFRESH_TIMEOUT_S = 300;
 
 /** Seconds to wait: what Retry-After says, but longer the more often we have asked in vain. */
-export function waitOf(retryAfter, turns) {
+function waitOf(retryAfter, turns) {
   const asked = Number(retryAfter);
   const backoff = Math.min(LONGEST_WAIT_S, FIRST_WAIT_S * 1.5 ** turns);
   return Math.max(Number.isFinite(asked) && asked > 0 ? asked : FIRST_WAIT_S, backoff);

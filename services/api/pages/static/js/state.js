@@ -12,7 +12,7 @@ function refuse(message) {
 }
 
 /** The state that a fragment (with or without '#') asks for; throws a Failure when it asks for nonsense. */
-export function parseState(fragment) {
+function parseState(fragment) {
   const text = new Map(fragment.replace(/^#/, '').split('&').map((part) => {
     const [name, ...rest] = part.split('=');
     return [name, rest.join('=')];

@@ -23,7 +23,7 @@ function* dataOf(node) {
 }
 
 /** A copy of the spec in which the chart's rows are the data of every view that brings none of its own. */
-export function withRows(spec, rows) {
+function withRows(spec, rows) {
   const { usermeta, ...copy } = structuredClone(spec); // usermeta could change how the chart is embedded
   const datasets = { ...copy.datasets };
   const sources = [...dataOf(copy)];
