@@ -138,14 +138,14 @@ async def test_cancelled_commands_leave_both_clients_in_step(
     assert not await kv.add("b", b"C", 60)
 
 
-async def test_nothing_is_left_open_after_close(memcached: Memcached) -> None:
+async def test_nothing_is_left_open_after_close(own_memcached: Memcached) -> None:
     def connections() -> int:
-        return int(memcached.stats()["curr_connections"])
+        return int(own_memcached.stats()["curr_connections"])
 
     before = connections()
     for opener in (open_memcached, open_memcached_async):
-        kv = opener([("127.0.0.1", memcached.port)])
+        kv = opener([("127.0.0.1", own_memcached.port)])
         await asyncio.gather(*(kv.set(f"k{number}", b"v", 60) for number in range(50)))
         assert connections() > before
         await kv.close()
-        wait_until(lambda: connections() == before, 5, "the connections to close")
+        wait_until(lambda: connections() <= before, 5, "the connections to close")
