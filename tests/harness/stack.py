@@ -28,6 +28,7 @@ import psycopg
 from tests.harness.chromium import find_chromium
 from tests.harness.errors import HarnessError
 from tests.harness.person import PASSWORD, Person
+from tests.harness.polling import wait_until
 from tests.harness.ports import free_port, release_port
 from tests.harness.process import ManagedProcess, command_of, run_folder
 from tests.sites.proxy import FaultProxy
@@ -216,6 +217,11 @@ class Stack:
             "SELECT status, origin, correlation_id, timeline FROM render_records"
             f" WHERE target_kind = '{kind}' AND target_id = '{number}' AND executor = '{username}' ORDER BY started_at"
         )
+
+    def until_renders(self, key_of: str, username: str, count: int) -> list[tuple[str, str, str, str]]:
+        """The same, once there are so many: a record is written behind the picture or the status that it tells of."""
+        what = f"{count} records of {key_of}"
+        return wait_until(lambda: found if len(found := self.renders(key_of, username)) >= count else None, 10, what)
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The log lines of a process since its last start."""

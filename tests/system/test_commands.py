@@ -56,6 +56,7 @@ def test_compute_refuses_ids_that_are_none_and_ids_that_are_not_there(stack: Sta
 def test_why_explains_a_picture_from_its_executor_to_the_steps_of_its_render(stack: Stack) -> None:
     hugo = stack.login("hugo")
     etag = hugo.picture("regions").headers["ETag"]
+    rendered = stack.until_renders("regions", "hugo", 1)
     done = stack.vitrine("why", stack.ids["regions"], "--user", "hugo")
     assert done.returncode == 0, done.stderr
     lines = [line.strip() for line in done.stdout.splitlines()]
@@ -64,7 +65,7 @@ def test_why_explains_a_picture_from_its_executor_to_the_steps_of_its_render(sta
     assert [line.split()[0] for line in lines if line.endswith(" s")][:3] == ["queued", "leased", "signed_in"]
     assert hugo.ask("regions", **{"If-None-Match": etag}).status_code == 304
     assert "now          a request gets 200 with this picture, or 304 if it has it; nothing is rendered" in lines
-    ((_, _, correlation_id, _), *_) = reversed(stack.renders("regions", "hugo"))
+    *_, (_, _, correlation_id, _) = rendered
     assert f"correlation id {correlation_id}" in lines
 
 
@@ -72,7 +73,7 @@ def test_why_tells_what_failed_and_what_to_do_and_asks_for_nothing(stack: Stack)
     nora = stack.login("nora")
     nora.ask("broken")
     status = nora.until_status("broken", "Error")
-    before = stack.renders("broken", "nora")
+    before = stack.until_renders("broken", "nora", 1)
     done = stack.vitrine("why", stack.ids["broken"], "-u", "nora")
     assert "last error   chart_failed" in done.stdout
     assert status["reason"] in done.stdout

@@ -19,7 +19,7 @@ def test_up_renders_serves_refreshes_and_ends_with_nothing_left(make_stack: Call
     stack.load("What we sell, and where.", "What we sell, where and when.")
     wait_until(lambda: nora.status("shop")["stale"] is False, 60, "a refreshed picture")
     assert rendered_at(nora.ask("shop")) > rendered_at(old)
-    assert [origin for _, origin, *_ in stack.renders("shop", "nora")] == ["viewer", "refresh"]
+    assert [origin for _, origin, *_ in stack.until_renders("shop", "nora", 2)] == ["viewer", "refresh"]
     up = stack.processes["up"]
     assert up.terminate(30) == 0
     wait_until(lambda: not up.survivors(), 5, lambda: f"the end of {up.survivors()}")

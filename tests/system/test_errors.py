@@ -19,7 +19,7 @@ def test_a_chart_that_fails_is_an_error_with_its_reason_and_a_time_to_try_again(
     document = hugo.until_status("broken", "Error")
     assert document["code"] == "chart_failed"
     assert "overflow" in document["reason"]
-    assert stack.renders("broken", "hugo")[0][0] == "Error"
+    assert stack.until_renders("broken", "hugo", 1)[0][0] == "Error"
 
 
 def test_a_dashboard_of_which_one_chart_fails_is_still_a_picture(stack: Stack) -> None:

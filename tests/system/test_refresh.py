@@ -22,7 +22,7 @@ def test_a_picture_whose_digest_changed_is_refreshed_without_anybody_asking(stac
     wait_until(lambda: hugo.status("watched")["stale"] is False, 60, "a refreshed picture")
     stack.processes["scheduler"].terminate(30)
     assert rendered_at(hugo.ask("watched")) > rendered_at(old)
-    assert [origin for _, origin, *_ in stack.renders("watched", "hugo")] == ["viewer", "refresh"]
+    assert [origin for _, origin, *_ in stack.until_renders("watched", "hugo", 2)] == ["viewer", "refresh"]
 
 
 def test_what_nobody_waits_for_is_drawn_by_a_browser_of_its_own_behind_the_viewers(stack: Stack) -> None:
@@ -60,4 +60,4 @@ def test_everything_works_with_the_metadata_in_postgresql(
     stack.load("Watched heading", "Changed heading")
     wait_until(lambda: nora.status("watched")["stale"] is False, 60, "a refreshed picture")
     assert rendered_at(nora.ask("watched")) > rendered_at(old)
-    assert [origin for _, origin, *_ in stack.renders("watched", "nora")] == ["viewer", "refresh"]
+    assert [origin for _, origin, *_ in stack.until_renders("watched", "nora", 2)] == ["viewer", "refresh"]
