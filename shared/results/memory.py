@@ -12,8 +12,9 @@ MAX_ITEM_BYTES = 8 * 2**20
 class MemoryResults:
     """A `port.Backend`; `calls` holds (method, name) in order."""
 
-    def __init__(self, *, max_item_bytes: int = MAX_ITEM_BYTES) -> None:
-        self.max_item_bytes = max_item_bytes
+    max_item_bytes = MAX_ITEM_BYTES
+
+    def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
         self._items: dict[str, tuple[bytes, float]] = {}  # name → value, when it ends (monotonic)
         self._lock = threading.Lock()
