@@ -112,6 +112,11 @@ class Settings(QuerySettings, ResultsSettings, OperationsSettings, NetworkSettin
     chromium_sandbox: Literal["auto", "on", "off"] = Field(
         "auto", description="auto: on wherever it can run, else off with a warning."
     )
+    webgl_driver: Literal["auto", "chromium"] | Path = Field(
+        "auto",
+        description="What draws WebGL (maps): auto: Mesa's software driver where it is installed, else Chromium's own; "
+        "chromium: its own; or the manifest of a Vulkan driver.",
+    )
     egress_hosts: Hosts = Field((), description="HOST:PORT pairs that pages may reach besides the gateway.")
 
     # Pages of other applications

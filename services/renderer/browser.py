@@ -11,7 +11,6 @@ import itertools
 import os
 from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -77,7 +76,7 @@ class RunningBrowser:
         playwright: Playwright | None = None
         try:
             playwright = await asyncio.wait_for(async_playwright().start(), START_S)
-            browser = await asyncio.wait_for(_start(playwright, launcher, sandbox, rules), START_S)
+            browser = await asyncio.wait_for(_start(playwright, launcher, chosen, sandbox, rules), START_S)
         except BaseException as error:  # also a cancelled start must leave no process
             launcher.end()
             if playwright is not None:
@@ -273,7 +272,9 @@ class RunningBrowser:
         task.add_done_callback(lambda done: done.cancelled() or done.exception())  # gone already is as good
 
 
-async def _start(playwright: Playwright, launcher: processes.Launcher, sandbox: bool, rules: str) -> Browser:
+async def _start(
+    playwright: Playwright, launcher: processes.Launcher, chosen: ChosenBrowser, sandbox: bool, rules: str
+) -> Browser:
     return await playwright.chromium.launch(
         executable_path=launcher.script,
         args=chromium.arguments(rules),
@@ -282,8 +283,7 @@ async def _start(playwright: Playwright, launcher: processes.Launcher, sandbox: 
         handle_sigint=False,
         handle_sigterm=False,
         handle_sighup=False,
-        # Nothing of our environment reaches the browser: it holds secrets, and proxies that go around the egress rule.
-        env={"PATH": os.defpath, "HOME": str(Path.home()), "LANG": "C.UTF-8", "TZ": "UTC"},
+        env=chromium.environment(chosen),
         timeout=START_S * 1000,
     )
 

@@ -7,13 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import structlog
 
+from services.renderer import webgl
 from shared.errors import BrowserUnavailable
 from shared.settings import Settings
 
@@ -45,6 +46,7 @@ class ChosenBrowser:
     path: Path
     origin: Origin
     version: str  # as the browser prints it, such as "Chromium 156.0.8078.79"
+    webgl_driver: Path | None = None  # see services/renderer/webgl.py
 
 
 def find_chromium(settings: Settings) -> ChosenBrowser:
@@ -52,6 +54,10 @@ def find_chromium(settings: Settings) -> ChosenBrowser:
 
     Raises BrowserUnavailable, saying how to mend it. A browser named by the settings is never replaced by another.
     """
+    return replace(_found(settings), webgl_driver=webgl.find_driver(settings))
+
+
+def _found(settings: Settings) -> ChosenBrowser:
     if settings.chromium is not None:
         version = _version(settings.chromium)
         if version is None:
@@ -107,6 +113,12 @@ def arguments(resolver_rules: str) -> list[str]:
         "--disable-partial-raster",
         "--disable-notifications",
     ]
+
+
+def environment(chosen: ChosenBrowser) -> dict[str, str]:
+    """Its variables. Nothing of ours reaches it: ours hold secrets, and proxies that go around the egress rule."""
+    plain = {"PATH": os.defpath, "HOME": str(Path.home()), "LANG": "C.UTF-8", "TZ": "UTC"}
+    return plain | webgl.environment(chosen.webgl_driver)
 
 
 def _no_sandbox_reason() -> str:

@@ -90,7 +90,11 @@ class BrowserPool:
             return
         await self._current()
         log.info(
-            "browser_pool_started", browser=str(self.chosen.path), version=self.chosen.version, sandbox=self._sandbox
+            "browser_pool_started",
+            browser=str(self.chosen.path),
+            version=self.chosen.version,
+            sandbox=self._sandbox,
+            webgl=str(self.chosen.webgl_driver or "chromium"),
         )
 
     async def drain(self) -> None:

@@ -245,7 +245,8 @@ def test_another_site_at_the_gateway_s_address_is_told(tmp_path: Path):
 
 
 def test_the_browser_draws_a_test_page_and_letters_that_no_font_has_are_told(tmp_path: Path, chromium_path: Path):
-    drawn, fonts = browser.render(settings(tmp_path, chromium=chromium_path))
+    drawn, webgl, fonts = browser.render(settings(tmp_path, chromium=chromium_path))
+    assert (webgl.verdict, webgl.name, "llvmpipe" in webgl.found) == (OK, "webgl", True), webgl.found
     assert (drawn.verdict, fonts.name) == (OK, "fonts")
     assert fonts.verdict is OK or ("no glyph for" in fonts.found and "apt-get install" in fonts.mend)
     assert "Latin:" not in fonts.found
