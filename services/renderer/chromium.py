@@ -115,10 +115,10 @@ def arguments(resolver_rules: str) -> list[str]:
     ]
 
 
-def environment(chosen: ChosenBrowser) -> dict[str, str]:
+def environment(chosen: ChosenBrowser) -> dict[str, str | float | bool]:
     """Its variables. Nothing of ours reaches it: ours hold secrets, and proxies that go around the egress rule."""
     plain = {"PATH": os.defpath, "HOME": str(Path.home()), "LANG": "C.UTF-8", "TZ": "UTC"}
-    return plain | webgl.environment(chosen.webgl_driver)
+    return {**plain, **webgl.environment(chosen.webgl_driver)}
 
 
 def _no_sandbox_reason() -> str:
