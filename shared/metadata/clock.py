@@ -11,7 +11,17 @@ from sqlalchemy.sql.elements import ColumnElement
 
 def database_now(session: Session) -> ColumnElement[float]:
     """Unix seconds, as an expression."""
-    if session.get_bind().dialect.name == "sqlite":
+    return now_in(dialect_of(session))
+
+
+def dialect_of(session: Session) -> str:
+    """SQLAlchemy's name of the database's dialect."""
+    return session.get_bind().dialect.name
+
+
+def now_in(dialect: str) -> ColumnElement[float]:
+    """The same for a statement that is kept."""
+    if dialect == "sqlite":
         return cast(text("(julianday('now') - 2440587.5) * 86400.0"), Float)
     return cast(func.extract("epoch", func.clock_timestamp()), Float)
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased, sessionmaker
 
 from shared.errors import InvalidInput, NotFound
-from shared.metadata.clock import database_now, database_seconds
+from shared.metadata.clock import database_now, database_seconds, dialect_of, now_in
 from shared.metadata.engine import writing
 from shared.metadata.models import Database, Query
 from shared.sqllab.states import ENDS, HELD, QueryState, before
@@ -146,8 +147,7 @@ class Queries:
             where = select(Query.database_id).where(Query.id == query_id).scalar_subquery()
             locked = select(Database.query_concurrency).where(Database.id == where).with_for_update(key_share=True)
             most = session.scalar(locked)
-            now = select(database_now(session)).scalar_subquery()  # one value, so that indexes can be asked for it
-            found = session.execute(_counted(now).where(Query.id == query_id)).one_or_none()
+            found = session.execute(_counted(dialect_of(session)), {"query_id": query_id}).one_or_none()
             if found is None or found[0].status != QueryState.PENDING:
                 return Refusal.GONE
             _, seconds, live, begun = found
@@ -247,15 +247,18 @@ def _held_by(hold: Hold) -> ColumnElement[bool]:
     return (Query.id == hold.query.id) & (Query.owner == hold.owner) & (Query.epoch == hold.epoch)
 
 
-def _counted(now: ColumnElement[float]) -> Select[Query, float, int, int]:
+@cache  # to build it takes longer than to run it
+def _counted(dialect: str) -> Select[Query, float, int, int]:
     """A query, the time, and how many are in hand in its database, and were begun by its actor in this second."""
+    now = select(now_in(dialect)).scalar_subquery()  # one value, so that indexes can be asked for it
     other = aliased(Query)
     count = select(func.count()).select_from(other)
     # A dead worker's are only not swept yet.
     live = (other.database_id == Query.database_id) & other.status.in_(HELD_WORDS) & (other.lease_until >= now)
     recent = (other.started_at > now - RATE_WINDOW_S) & (other.changed_at > now - RATE_WINDOW_S)
     begun = recent & (other.queue == Query.queue)
-    return select(Query, now, *(count.where(which).correlate(Query).scalar_subquery() for which in (live, begun)))
+    counts = (count.where(which).correlate(Query).scalar_subquery() for which in (live, begun))
+    return select(Query, now, *counts).where(Query.id == bindparam("query_id"))
 
 
 def _refusal(live: int, begun: int, most: int | None, rate: int) -> Refusal | None:
