@@ -24,12 +24,24 @@ def version_before() -> Path:
 
     Raises NoHistory.
     """
-    changes = _git("log", "--format=%H", "--", *SHARED).split()
+    return _before(_git("log", "--format=%H", "--", *SHARED).split())
+
+
+@cache
+def version_without(path: str) -> Path:
+    """A folder with the last version before this file was there. Raises NoHistory."""
+    return _before(_git("log", "--format=%H", "--diff-filter=A", "--", path).split())
+
+
+def _before(changes: list[str]) -> Path:
+    """As it was before the first of these commits that has a whole version before it."""
     commit = next(filter(_is_whole, (f"{change}^" for change in changes)), "")
     if not commit:
         raise NoHistory("the history does not reach the version before: git fetch --unshallow")
     commit = _git("rev-parse", commit)
     folder = run_folder() / f"version-{commit[:12]}"
+    if folder.exists():
+        return folder
     folder.mkdir()
     archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
     subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
