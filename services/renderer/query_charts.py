@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -73,7 +74,8 @@ class Charts:
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._catalog.close()
-        asyncio.run_coroutine_threadsafe(self._store.close(), self._loop).result(CLOSE_S)
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(self._store.close(), self._loop).result(CLOSE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CLOSE_S)
         if not self._thread.is_alive():

@@ -160,6 +160,8 @@ class PostgresqlReader:
             max_overflow=4,
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT_S,
+                "keepalives_idle": 30,  # a query may be silent for hours
+                "tcp_user_timeout": 60_000,
                 "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
             },
         )

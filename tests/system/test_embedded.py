@@ -34,6 +34,7 @@ def test_rows_of_a_chart_come_in_the_background(make_stack: Callable[..., Stack]
     answer = nora.fetch(asked.json()["result_url"])
     assert [row["region"] for row in answer.json()["result"][0]["data"]] == ["North"]
     assert stack.rows("SELECT status, rows FROM queries") == [("success", 1)]
+    assert f"rows of chart {number}" in stack.vitrine("query", "list").stdout
 
 
 def test_pictures_survive_a_restart(make_stack: Callable[..., Stack]) -> None:

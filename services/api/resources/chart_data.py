@@ -7,6 +7,7 @@ Where the rows are is decided by their key and by the queries' rows alone: any g
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -61,13 +62,15 @@ class ChartData:
         chart_id = _id(form.form_data, "slice_id")
         dashboard_id = _id(form.form_data, "dashboardId") if form.form_data.get("dashboardId") is not None else None
         now = datetime.now(UTC).timestamp()
-        ticket = Ticket(chart_id, dashboard_id, form.data_mask, now if form.force else 0.0, "", asked_at=now)
+        since, job_id = now if form.force else 0.0, secrets.token_urlsafe(8)  # of the length that the query's will have
+        ticket = Ticket(chart_id, dashboard_id, form.data_mask, since, job_id, asked_at=now)
+        self._asked.sealed(req, ticket)  # what is too large is told before anything is asked of a database
         query = await self._asked.query(req, ticket)
         entry = await self._asked.entry(query)
         if entry is not None and _will_do(entry, ticket):
             self._asked.give(req, resp, ticket, query, entry)
         else:
-            await self._asked.accept(req, resp, ticket, query, await self._asked.ask(req, ticket, query))
+            self._asked.accept(req, resp, ticket, query, await self._asked.ask(req, ticket, query))
 
 
 class ChartDataLater:
@@ -95,7 +98,7 @@ class ChartDataLater:
             error.more = {"errors": errors_of(row.code, row.reason)}
             raise error
         else:
-            await self._asked.accept(req, resp, ticket, query, row)
+            self._asked.accept(req, resp, ticket, query, row)
 
     async def _left_by(self, row: Query, query: DataQuery) -> Entry:
         """The rows of a query that succeeded, whatever the clocks say. Raises ResultsGone."""
@@ -142,12 +145,15 @@ class _Asked:
         resp.content_type = MEDIA_JSON
         resp.set_headers(PRIVATE | {"X-Cache": Came.HIT.value, "Age": str(documents.age_s(entry.computed_at))})
 
-    async def accept(self, req: Request, resp: Response, ticket: Ticket, query: DataQuery, row: Query) -> None:
+    def accept(self, req: Request, resp: Response, ticket: Ticket, query: DataQuery, row: Query) -> None:
         resp.status = 202
         resp.set_headers(PRIVATE | {"Retry-After": str(self._services.settings.retry_after_s)})
-        secret, principal = self._services.settings.secret_key.get_secret_value(), principal_of(req)
-        cache_key = replace(ticket, job_id=row.client_id).sealed(secret, principal.username)
-        resp.media = _accepted(principal, row, query, f"/api/v1/chart/data/{cache_key}")
+        cache_key = self.sealed(req, replace(ticket, job_id=row.client_id))
+        resp.media = _accepted(principal_of(req), row, query, f"/api/v1/chart/data/{cache_key}")
+
+    def sealed(self, req: Request, ticket: Ticket) -> str:
+        """Raises InvalidInput."""
+        return ticket.sealed(self._services.settings.secret_key.get_secret_value(), principal_of(req).username)
 
 
 def _will_do(entry: Entry, ticket: Ticket) -> bool:

@@ -1,6 +1,7 @@
 """Chart data without waiting: 202, then the rows under the URL that it names."""
 
 import asyncio
+import hashlib
 import json
 import re
 from dataclasses import replace
@@ -175,6 +176,22 @@ async def test_the_query_is_built_when_it_runs_and_whoever_joined_it_asks_anew(g
     assert (await gateway.get(others, "ada")).status_code == 202
     assert await worker.work() == 1
     assert (await gateway.get(others, "ada")).status_code == 200
+
+
+async def test_a_query_that_waits_is_not_asked_for_again_when_the_data_change(gateway, worker):
+    url = (await ask(gateway))["result_url"]
+    change(gateway, Dataset, data_version=7)
+    assert (await gateway.get(url)).status_code == 202
+    assert await worker.work() == len(queries(gateway)) == 1
+    assert (await gateway.get(url)).status_code == 200
+
+
+async def test_filters_that_fit_into_no_ticket_are_refused_before_anything_is_asked(gateway):
+    mask = {"region": {"filterState": {"value": [hashlib.sha256(str(n).encode()).hexdigest() for n in range(200)]}}}
+    form = {"slice_id": 1, "dashboardId": 1}
+    answer = await gateway.post("/api/v1/chart/data", json={"form_data": form, "data_mask": mask})
+    assert (answer.status_code, answer.json["field"]) == (400, "data_mask")
+    assert queries(gateway) == []
 
 
 async def test_what_the_database_says_is_told_and_ends_the_asking(gateway, worker):
