@@ -52,15 +52,18 @@ def database(postgresql_server: PostgreSQL) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def running(rabbitmq_server: RabbitMQ, database: Database) -> Iterator[Stack]:
-    vhost = rabbitmq_server.create_vhost()
+def running(database: Database) -> Iterator[Stack]:
+    """On a RabbitMQ that takes messages back which are not acknowledged before `slow` has ended."""
     settings: dict[str, Any] = {"query_lease_s": LEASE_S, "query_handoff_s": 1, "query_timeout_s": LIMIT_S}
-    with Memcached() as memcached, Stack(broker_url=vhost.url, store_url=memcached.url, **settings) as stack:
+    with (
+        RabbitMQ(consumer_timeout_s=LIMIT_S) as rabbitmq,
+        Memcached() as memcached,
+        Stack(broker_url=rabbitmq.url, store_url=memcached.url, **settings) as stack,
+    ):
         more = {"datasets:\n": DATASETS, "row_level_rules:\n": RULES, "charts:\n": CHARTS}
         stack.load("databases:\n", DATABASES.format(url=database.url), *more.items())
         stack.ids.update({slug: f"chart/{number}" for number, slug in stack.rows("SELECT id, slug FROM charts")})
         yield stack.start("gateway", "querying")
-    rabbitmq_server.delete_vhost(vhost)
 
 
 @pytest.fixture
@@ -212,6 +215,27 @@ def test_the_store_that_is_away_is_named(
         return nora.post(ROUTE, {"form_data": {"slice_id": number(stack, "total")}}).status_code in (200, 202)
 
     wait_until(asked_again, 60, "the store", interval_s=0.5)
+
+
+def test_the_broker_that_is_away_is_named_and_found_again(
+    make_stack: Any, own_rabbitmq: RabbitMQ, memcached: Memcached
+) -> None:
+    stack = make_stack(own_rabbitmq, memcached)
+    stack.start("gateway", "querying")
+    nora, body = stack.login("nora"), {"form_data": {"slice_id": number(stack, "regions")}}
+    own_rabbitmq.kill9()
+    answer = nora.post(ROUTE, body)
+    assert (answer.status_code, answer.json()["code"]) == (503, "broker_unavailable")
+    assert stack.rows("SELECT status, code FROM queries") == [("failed", "broker_unavailable")]
+    own_rabbitmq.restart()
+
+    def accepted() -> dict[str, Any] | None:
+        answer = nora.post(ROUTE, body)
+        return answer.json() if answer.status_code == 202 else None
+
+    asked = wait_until(accepted, 60, "the broker", interval_s=0.5)
+    assert regions(ended(nora, asked, timeout_s=90)) == {"North"}
+    assert nora.get(f"/api/v1/chart/{number(stack, 'regions')}/data/").headers["X-Cache"] == "HIT"
 
 
 def test_nothing_is_without_an_end(stack: Stack) -> None:
