@@ -51,7 +51,7 @@ class QuerySettings(BaseModel):
         4, ge=0, le=64, description="Queries in the background in hand of one query process; 0: a renderer has none."
     )
     query_chart_threads: int = Field(
-        2,
+        4,
         ge=1,
         le=6,
         description="Charts whose rows one query process reads in the background; each has a connection of its own. "

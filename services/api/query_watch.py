@@ -41,8 +41,6 @@ class Listener:
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hears_of(self, query: Query) -> bool:
-        if query.chart_key is not None:  # no query of theirs, but one for a chart's rows
-            return False
         return self.username is None or (bool(self.username) and query.username == self.username)
 
     async def next(self, timeout_s: float) -> list[Query]:

@@ -239,7 +239,7 @@ class _Limit:
         text = f"The query took longer than {self.timeout_s:g} s and was stopped; aggregate or filter more."
         if self._watch is None:
             return QueryFailed(text)
-        if self._is_cancelled or not by_itself:
+        if self._is_cancelled or not (by_itself or self.is_over):  # it may tell in another language
             return QueryCancelled("The query was cancelled in the database.")
         return QueryTimedOut(text)
 

@@ -14,6 +14,7 @@ from shared.metadata.engine import open_metadata, sessions, upgrade
 from shared.metadata.models import Database, Query
 from shared.settings import Settings
 from shared.sqllab.charts import ChartQueries, ChartWish, is_nothing_to
+from shared.sqllab.history import History
 from shared.sqllab.records import End, Hold, Limits, Order, Queries
 from shared.sqllab.states import QueryState
 
@@ -156,6 +157,13 @@ def test_what_is_somebody_s_own_end_is_nothing_to_others(desk: Desk) -> None:
     with desk.factory.begin() as session:
         session.execute(update(Query).values(code="query_failed"))
     assert not is_nothing_to(desk.queries.find(Query.id == query.id), "nora")
+
+
+def test_whoever_listens_to_changes_is_not_told_of_charts(desk: Desk) -> None:
+    desk.ask()
+    history = History(desk.factory)
+    assert list(history.changed(0.0)[1]) == []
+    assert len(history.since([], 0.0)) == 1
 
 
 def test_charts_count_in_what_a_database_takes_at_once(desk: Desk) -> None:
