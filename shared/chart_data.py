@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from shared import errors, metrics, tracing
-from shared.errors import DatabaseUnavailable, StoreUnavailable, VitrineError
+from shared.errors import DatabaseUnavailable, NotKept, StoreUnavailable, VitrineError
 from shared.store.data import FLIGHT_S, DataEntries, Entry, Flight
 
 if TYPE_CHECKING:  # the catalog builds queries, and keeps its rows through us
@@ -86,15 +86,28 @@ class ChartData:
         """What the store holds, also what is only for those who asked before. Raises StoreUnavailable."""
         return await self._entries.read(query.key, handed_over=True)
 
-    async def set_off(self, query: DataQuery, *, newer_than: datetime | None = None) -> None:
-        """Has the rows read behind the answer, if nobody does so. Raises how the last try ended, if it failed just now.
+    async def read(self, query: DataQuery, run: Run, *, newer_than: datetime | None = None) -> Entry:
+        """For whoever may take long: an entry that will do, or rows that `run` reads and that are kept, read back.
 
-        Raises StoreUnavailable.
+        Waits for somebody else's reading, but what that one fails of is not told: it may have had less time.
+        Raises what `run` raises, StoreUnavailable, NotKept.
         """
-        flight = await self._entries.flight(query.key)
-        if flight is not None and flight.code in _SHARED and query.key not in self._going:
-            raise _SHARED[flight.code](flight.reason)
-        self._set_off(query, newer_than, "")
+        looks = 0
+        while True:
+            entry = await self._entries.read(query.key, handed_over=True)
+            if entry is not None and _will_do(entry, newer_than):
+                return entry
+            flight, ours = await self._entries.take_off(query.key)
+            if ours:
+                return await self._kept(query, (await self._compute(query, flight, "", run)).entry)
+            await asyncio.sleep(POLL_S[min(looks, len(POLL_S) - 1)])
+            looks += 1
+
+    async def _kept(self, query: DataQuery, entry: Entry) -> Entry:
+        kept = await self._entries.read(query.key, handed_over=True)
+        if kept is None or kept.began_at < entry.began_at:
+            raise NotKept("The rows were read, but the store does not have them; is it full, or was it restarted?")
+        return kept
 
     def served_until(self, entry: Entry) -> datetime:
         """Until when an entry is served: fresh, and then stale while it is read anew."""
@@ -153,7 +166,7 @@ class ChartData:
                 return Answer(entry, Came.HIT)
             flight, ours = await self._entries.take_off(query.key)
             if ours:
-                return await self._compute(query, flight, warmed_by)
+                return await self._compute(query, flight, warmed_by, self._run)
             if time.monotonic() > give_up:
                 raise DatabaseUnavailable("Another process did not finish reading these rows in time; try again.")
             waited_for = flight.owner
@@ -167,11 +180,11 @@ class ChartData:
         if flight is not None and flight.owner == owner and flight.code in _SHARED:
             raise _SHARED[flight.code](flight.reason)
 
-    async def _compute(self, query: DataQuery, flight: Flight, warmed_by: str) -> Answer:
+    async def _compute(self, query: DataQuery, flight: Flight, warmed_by: str, run: Run) -> Answer:
         beating = asyncio.create_task(self._beat(query.key, flight))
         code, reason = "landed", ""
         try:
-            entry = await self._read(query, warmed_by)
+            entry = await self._read(query, run, warmed_by)
             try:
                 await self._entries.put(query.key, entry)
             except StoreUnavailable as error:  # the rows are good all the same
@@ -199,11 +212,11 @@ class ChartData:
             except StoreUnavailable:
                 continue  # the flight itself goes on; at worst somebody else computes the same
 
-    async def _read(self, query: DataQuery, warmed_by: str = "") -> Entry:
+    async def _read(self, query: DataQuery, run: Run, warmed_by: str = "") -> Entry:
         began_at = datetime.now(UTC)
         try:
             with metrics.ORIGIN_SECONDS.time(), tracing.span("query of a chart", key=query.key):
-                body = await self._run(query)
+                body = await run(query)
         except VitrineError as error:
             metrics.ORIGIN_QUERIES.labels(error.code).inc()
             raise
@@ -213,7 +226,7 @@ class ChartData:
         return Entry(body, began_at, now, fresh_until, warmed_by)
 
     async def _read_only(self, query: DataQuery) -> Answer:
-        return Answer(await self._read(query), Came.BYPASS)
+        return Answer(await self._read(query, self._run), Came.BYPASS)
 
     async def _bypass(self, query: DataQuery, newer_than: datetime | None) -> Answer:
         """One query for all who wait in this process; without a store it knows of no other."""

@@ -25,7 +25,7 @@ class QuerySettings(BaseModel):
         6 * 3600,
         gt=0,
         le=7 * 86_400,
-        description="How long a query in the background may take, unless its database says.",
+        description="How long a query in the background may take, a chart's too, unless its database says.",
     )
     sqllab_max_rows: int = Field(100_000, ge=1, description="The most rows that a query may ask for.")
     sqllab_default_limit: int = Field(1000, ge=1, description="Rows of a query that does not say how many.")
@@ -49,6 +49,13 @@ class QuerySettings(BaseModel):
     )
     query_long_threads: int = Field(
         4, ge=0, le=64, description="Queries in the background in hand of one query process; 0: a renderer has none."
+    )
+    query_chart_threads: int = Field(
+        4,
+        ge=1,
+        le=6,
+        description="Charts whose rows one query process reads in the background; each has a connection of its own. "
+        "For more at once start more query processes.",
     )
     query_rate: int = Field(
         100,

@@ -35,10 +35,15 @@ WARM_QUEUE = "vitrine_warm_v1"  # warm-up: consumed by processes of its own, so 
 RENDER_QUEUES = (RENDER_QUEUE, BULK_QUEUE)
 SQL_SHORT_QUEUE = "vitrine_sql_short_v1"  # queries for which somebody waits
 SQL_LONG_QUEUE = "vitrine_sql_long_v1"  # those that may take hours
-SQL_QUEUES = (SQL_SHORT_QUEUE, SQL_LONG_QUEUE)
+SQL_CHART_QUEUE = "vitrine_sql_charts_v1"  # rows of charts in the background: who knows no charts does not consume it
+SQL_QUEUES = (SQL_SHORT_QUEUE, SQL_LONG_QUEUE, SQL_CHART_QUEUE)
 QUEUES = (*RENDER_QUEUES, WARM_QUEUE, *SQL_QUEUES)
 WARM_ACTOR = "warm_up"
-QUERY_ACTORS = {SQL_SHORT_QUEUE: "get_sql_results", SQL_LONG_QUEUE: "get_sql_results_async"}
+QUERY_ACTORS = {  # Superset's own names but for the second
+    SQL_SHORT_QUEUE: "get_sql_results",
+    SQL_LONG_QUEUE: "get_sql_results_async",
+    SQL_CHART_QUEUE: "load_chart_data_into_cache",
+}
 DEAD_LETTERS_KEPT = 100  # of the embedded broker, which has nowhere else to put them
 PRECONDITION_FAILED = 406  # AMQP's
 PUBLISH_THREADS = 2

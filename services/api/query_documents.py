@@ -62,6 +62,7 @@ def query_document(query: Query, principal: Principal) -> dict[str, Any]:
         "tempSchema": None,
         "tempTable": None,
         "trackingUrl": None,
+        "chartId": chart_of(query),
         "extra": {
             **query.extra,
             "progress": f"{query.statements_done} of {query.statements} statements" if query.statements else None,
@@ -102,6 +103,7 @@ def query_record(query: Query, principal: Principal) -> dict[str, Any]:
         "tmp_schema_name": None,
         "tmp_table_name": None,
         "tracking_url": None,
+        "chart_id": chart_of(query),
         "correlation_id": query.correlation_id,
         "extra": query.extra,
     }
@@ -110,6 +112,11 @@ def query_record(query: Query, principal: Principal) -> dict[str, Any]:
 def _executed(query: Query, principal: Principal) -> str | None:
     """What ran, unless the text of row-level rules is, or may be, part of it: that is for administrators."""
     return query.executed_sql if principal.is_admin or query.ruled is False else None
+
+
+def chart_of(query: Query) -> int | None:
+    """The chart whose rows it reads; None for a query that somebody wrote."""
+    return int(query.chart["chart_id"]) if query.chart else None
 
 
 def _ms(seconds: float | None) -> float | None:

@@ -12,6 +12,7 @@ from shared.queue import QueryPublisher
 from shared.results import ResultSets, open_results
 from shared.settings import Settings
 from shared.sqllab.asking import Asking
+from shared.sqllab.charts import ChartQueries
 from shared.sqllab.engines import Engines
 from shared.sqllab.history import History
 from shared.sqllab.records import Queries
@@ -25,6 +26,7 @@ class Querying:
 
     queries: Queries
     history: History
+    charts: ChartQueries
     asking: Asking
     watch: QueryWatch
     results: ResultSets
@@ -46,6 +48,7 @@ def open_querying(
     return Querying(
         queries=queries,
         history=history,
+        charts=ChartQueries(sessions),
         asking=Asking(queries, publisher, rate=settings.query_rate),
         watch=QueryWatch(history, blocking, settings.sqllab_listeners),
         results=open_results(settings),

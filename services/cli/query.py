@@ -89,7 +89,7 @@ def list_(
     where = [Query.status == status if status else true(), Query.username == user if user else true()]
     _, found = History(sessions(open_metadata(command_settings()))).page(where, offset=0, limit=limit)
     for query in found:
-        sql = " ".join(query.sql.split())
+        sql = " ".join(query.sql.split()) if query.chart is None else f"rows of chart {query.chart['chart_id']}"
         seconds = f"{(query.ended_at or query.changed_at) - query.created_at:.1f} s"
         rows = "" if query.rows is None else f"{query.rows} rows"
         print(
@@ -168,6 +168,9 @@ def _show(settings: Settings, query: Query, format_: str, output: Path | None) -
         where = f" (line {place['line']}, column {place['column']})" if place else ""
         print(f"vitrine: {query.status}: {failure.message}{where}", file=sys.stderr)
         raise typer.Exit(1)
+    if query.chart is not None:
+        print(f"its rows are those of chart {query.chart['chart_id']}, in the cache of chart data")
+        return
     if query.results_key is None:
         print("no rows" if query.ended_at is None or query.rows is None else f"{query.rows} rows written")
         return

@@ -45,7 +45,7 @@ class Running:
         self.began = time.monotonic()
         self.ends_at = self.began + hold.left_s
         self.hand_off = hand_off
-        self.cancel: Callable[[], None] | None = None  # set while something of it may run in the database
+        self.cancel: Callable[[], object] | None = None  # set while something of it may run in the database
         self.verdict: Verdict | None = None
         self.stopped_by = ""
         self.position: dict[str, Any] | None = None  # of an error in its SQL
@@ -166,7 +166,7 @@ class Keeper:
         threading.Thread(target=_quietly, args=(cancel,), name="query-cancel", daemon=True).start()
 
 
-def _quietly(cancel: Callable[[], None]) -> None:
+def _quietly(cancel: Callable[[], object]) -> None:
     try:
         cancel()
     except Exception as error:  # noqa: BLE001  # whatever its driver raises: it is tried again, and the row ends anyway

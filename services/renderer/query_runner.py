@@ -12,6 +12,7 @@ from dataclasses import replace
 import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
+from services.renderer.query_charts import Charts
 from services.renderer.query_keeper import Keeper, Running, Verdict
 from services.renderer.query_patience import Patience
 from services.renderer.query_script import Outcome, ScriptRun, checked
@@ -40,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 
 class Runner:
-    """For many threads."""
+    """For many threads. `charts`: of a process that takes queries for charts' rows too."""
 
     def __init__(
         self,
@@ -49,12 +50,14 @@ class Runner:
         queries: Queries,
         keeper: Keeper,
         results: ResultSets,
+        charts: Charts | None = None,
     ) -> None:
         self._settings = settings
         self._sessions = sessions
         self._queries = queries
         self._keeper = keeper
         self._results = results
+        self._charts = charts
         self._engines = Engines(settings)
         metrics.begin(metrics.QUERY_FAILURES, BY_CODE)
 
@@ -76,6 +79,8 @@ class Runner:
         log.info("query_ended", query_id=hold.query.id, state=end.state.value, code=end.code, rows=end.rows)
 
     def close(self) -> None:
+        if self._charts is not None:
+            self._charts.close()
         self._engines.close()
         self._results.close()
 
@@ -96,6 +101,9 @@ class Runner:
     def _run(self, running: Running) -> Outcome:
         query = running.hold.query
         patience = Patience(running, self._settings.query_lease_s)
+        if query.chart_key is not None:
+            assert self._charts is not None, "only who has charts is sent theirs"
+            return self._charts.run(running, patience)
         principal, database = patience(lambda: self._looked_up(query))
         engine = self._engines.of(database)
         timeout_s = max(running.ends_at - time.monotonic(), 0.001)
@@ -166,10 +174,12 @@ def _timed_out(running: Running) -> End:
 
 
 def _failed(running: Running, error: VitrineError) -> End:
-    if isinstance(error, QueryTimedOut):
-        return _timed_out(running)
+    query = running.hold.query
+    if isinstance(error, QueryTimedOut):  # a chart's may have less time than its deadline leaves
+        why = error.message if query.chart_key else ""
+        return End(QueryState.TIMED_OUT, error.code, why) if why else _timed_out(running)
     position = running.position
-    if isinstance(error, QueryRefused) and error.span is not None:
-        position = dict(place_of(running.hold.query.sql, error.span)._asdict())
+    if isinstance(error, QueryRefused) and error.span is not None and query.sql:
+        position = dict(place_of(query.sql, error.span)._asdict())
     extra = {"position": position} if position else {}
     return End(QueryState.FAILED, error.code, error.message, extra=extra)

@@ -1,7 +1,7 @@
 """The query process of a renderer: `python -m services.renderer.query_worker`. The renderer starts one beside itself.
 
-Queries for which somebody waits have a queue and threads of their own, so that none stands behind a long one. More
-processes may run on other machines. `vitrine up` without a broker has it as threads (`Querying`).
+Queries for which somebody waits have a queue and threads of their own, so that none stands behind a long one; so have
+charts' rows. More processes may run on other machines. `vitrine up` without a broker has it as threads (`Querying`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dramatiq.middleware import CurrentMessage
 
 from services.renderer.actors import Failures, SafeRetries
 from services.renderer.child import SideWorker, run
+from services.renderer.query_charts import Charts
 from services.renderer.query_keeper import Keeper
 from services.renderer.query_runner import Runner
 from shared import logs, tracing
@@ -28,7 +29,15 @@ from shared.errors import DatabaseUnavailable, VitrineError
 from shared.heartbeats import Heart
 from shared.messages import query
 from shared.metadata.engine import open_metadata, sessions
-from shared.queue import QUERY_ACTORS, SQL_LONG_QUEUE, SQL_SHORT_QUEUE, BrokerPublisher, QueryPublisher, open_broker
+from shared.queue import (
+    QUERY_ACTORS,
+    SQL_CHART_QUEUE,
+    SQL_LONG_QUEUE,
+    SQL_SHORT_QUEUE,
+    BrokerPublisher,
+    QueryPublisher,
+    open_broker,
+)
 from shared.results import open_results
 from shared.settings import Settings
 from shared.sqllab.care import Care
@@ -56,7 +65,8 @@ class Querying:
         self._limits = Limits(settings.query_rate, settings.query_lease_s)
         self._queries = Queries(factory)
         self._keeper = Keeper(self._queries, lease_s=settings.query_lease_s, handoff_s=settings.query_handoff_s)
-        self._runner = Runner(settings, factory, self._queries, self._keeper, open_results(settings))
+        charts = Charts(settings, factory, self._queries)
+        self._runner = Runner(settings, factory, self._queries, self._keeper, open_results(settings), charts)
         self._care = Care(Engines(settings), factory, publisher)
         self._sessions = factory
         self._in_hand: dict[int, dict[str, str]] = {}
@@ -110,7 +120,8 @@ class Querying:
     def _taken(self, hold: Hold) -> Iterator[None]:
         """In hand, as the heartbeat tells it."""
         query = hold.query
-        what = f"query {query.id} of {query.username or 'the operator'} in {query.database_name}"
+        named = f"query {query.id}" if query.chart is None else f"query {query.id} for chart {query.chart['chart_id']}"
+        what = f"{named} of {query.username or 'the operator'} in {query.database_name}"
         about = {"correlation_id": query.correlation_id, "since": datetime.now(UTC).isoformat()}
         self._in_hand[query.id] = {"id": str(query.id), "what": what, **about}
         try:
@@ -142,7 +153,11 @@ def _span(request: query.QueryRequest) -> AbstractContextManager[None]:
 
 def threads_of(settings: Settings) -> dict[str, int]:
     """The threads of each queue."""
-    return {SQL_SHORT_QUEUE: settings.query_short_threads, SQL_LONG_QUEUE: settings.query_long_threads}
+    return {
+        SQL_SHORT_QUEUE: settings.query_short_threads,
+        SQL_LONG_QUEUE: settings.query_long_threads,
+        SQL_CHART_QUEUE: settings.query_chart_threads,
+    }
 
 
 def build_brokers(settings: Settings) -> dict[str, dramatiq.Broker]:

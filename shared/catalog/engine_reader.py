@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from shared.catalog.readers import Watch
 from shared.catalog.rows import Rows, collect
 from shared.catalog.sql_text import Dialect
 from shared.engines import Connection, open_target
@@ -34,10 +35,13 @@ class EngineReader:
         )
         self._engine = open_target(target)
 
-    def read(self, sql: str, tables: Sequence[str]) -> Rows:
-        with self._engine.connect() as connection:
-            names, records = _rows(connection, sql)
-            return collect(names, records)
+    def read(self, sql: str, tables: Sequence[str], watch: Watch | None = None) -> Rows:
+        if watch is None:
+            with self._engine.connect() as connection:
+                return collect(*_rows(connection, sql))
+        with self._engine.connect(timeout_s=watch.timeout_s) as connection:
+            watch.begun(connection.cancel, connection.server_id)
+            return collect(*_sent(connection, sql))
 
     def views(self) -> dict[tuple[str, str], str]:
         with self._engine.connect() as connection:
@@ -50,9 +54,13 @@ class EngineReader:
 
 def _rows(connection: Connection, sql: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
     try:
-        cursor = connection.execute(sql)
+        return _sent(connection, sql)
     except QueryTimedOut as error:
         raise QueryFailed(f"{error.message.removesuffix('.')}; aggregate or filter more.") from error
+
+
+def _sent(connection: Connection, sql: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
+    cursor = connection.execute(sql)
     names = list(cursor.schema.names) if cursor.schema else []
 
     def records() -> Iterator[Sequence[Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from shared.catalog.access import NAME, find_principal, find_principals, may_rea
 from shared.catalog.facts import executor_of, facts_of
 from shared.catalog.port import Facts, Group, InApp, Page, Part, Readiness, TargetInfo, Wanted, Warmth, host_port
 from shared.catalog.queries import DataQuery, Queries
+from shared.catalog.readers import Watch
+from shared.catalog.rows import Rows
 from shared.chart_data import ChartData
 from shared.errors import ExecutorNotFound, InvalidInput, NotFound
 from shared.identity import Audience, ExecutorRule, Principal, Tokens
@@ -229,8 +230,11 @@ class NativeCatalog:
 
     def run(self, query: DataQuery) -> bytes:
         """The rows as JSON text of {"colnames", "data", "rowcount"}. Raises QueryFailed, DatabaseUnavailable."""
-        rows = self._queries.run(query).as_json()
-        return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
+        return self.read(query).as_text()
+
+    def read(self, query: DataQuery, watch: Watch | None = None) -> Rows:
+        """The rows. Raises as `run`; watched, as `Reader.read`."""
+        return self._queries.run(query, watch)
 
     def _option_query(self, session: Session, principal: Principal, entry: Mapping[str, Any]) -> DataQuery | None:
         query = select(Dataset).where(Dataset.name == entry["dataset"])

@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlglot import exp
 
 from shared.catalog.access import Rule
-from shared.catalog.readers import Reader, open_reader
+from shared.catalog.readers import Reader, Watch, open_reader
 from shared.catalog.rows import Rows
 from shared.catalog.sql import Conditions, Dialect, Query, identity, parse_condition, parse_query
 from shared.engines.urls import dialect_of
@@ -88,8 +88,8 @@ class Queries:
         ttl_s = self._ttl_s([dataset.data_ttl_s], [dataset.database.data_ttl_s])
         return _data_query(dataset.database, self._texts.of(query, registered, rules, {}), registered, ttl_s)
 
-    def run(self, query: DataQuery) -> Rows:
-        return self._reader(query.url).read(query.sql, query.readable)
+    def run(self, query: DataQuery, watch: Watch | None = None) -> Rows:
+        return self._reader(query.url).read(query.sql, query.readable, watch)
 
     def views(self, url: str) -> dict[tuple[str, str], str]:
         """The SQL of every view of a database, by schema and name."""

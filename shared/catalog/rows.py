@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ class Rows:
 
     def as_json(self) -> dict[str, Any]:
         return {"colnames": list(self.colnames), "data": self.data, "rowcount": len(self.data)}
+
+    def as_text(self) -> bytes:
+        """JSON text, as they are kept."""
+        return json.dumps(self.as_json(), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def collect(colnames: Sequence[str], records: Iterable[Sequence[Any]]) -> Rows:

@@ -35,7 +35,6 @@ SET lock_timeout = {lock}; SET idle_in_transaction_session_timeout = {idle}; SET
 SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;
 SET bytea_output = 'hex'; SET standard_conforming_strings = on; SET client_min_messages = error;
 SET search_path = {schema}; SET default_transaction_read_only = {read_only}; BEGIN {mode};
-SELECT pid || '@' || extract(epoch FROM backend_start) FROM pg_stat_get_activity(pg_backend_pid())
 """
 
 
@@ -103,6 +102,7 @@ class PostgresqlConnection:
             read_only="on" if read_only else "off",
             mode="READ ONLY" if read_only else "READ WRITE",
         )
+        self._begin += catalog.OURSELVES
         try:
             self.server_id = self._begun()
         except BaseException:

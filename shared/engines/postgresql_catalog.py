@@ -14,6 +14,9 @@ SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
 WHERE attrelid = to_regclass(quote_ident(%s) || '.' || quote_ident(%s)) AND attnum > 0 AND NOT attisdropped
 ORDER BY attnum
 """
+OURSELVES = (  # what KILL finds: a process id may be another session's by then
+    "SELECT pid || '@' || extract(epoch FROM backend_start) FROM pg_stat_get_activity(pg_backend_pid())"
+)
 KILL = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid || '@' || extract(epoch FROM backend_start) = %s"
 )

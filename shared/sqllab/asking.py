@@ -26,10 +26,15 @@ class Asking:
         self._rate = rate
 
     async def ask(self, order: Order) -> Query:
-        """Raises BrokerUnavailable, and then the query failed; TooManyRequests, InvalidInput, DatabaseUnavailable."""
+        """The new query, or the one that reads the same chart's rows already.
+
+        Raises BrokerUnavailable, and then the query failed; TooManyRequests, InvalidInput, DatabaseUnavailable.
+        """
         query = await asyncio.to_thread(self._queries.make, order, rate=self._rate, to_publish=True)
         if query is None:
             raise TooManyRequests(f"At most {self._rate} queries a second; wait a little.", retry_after_s=1)
+        if query.client_id != order.client_id:
+            return query
         try:
             await self._publisher.publish_query(request_of(query))
         except VitrineError as error:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from shared.metadata.clock import database_seconds
 from shared.metadata.models import Query
+from shared.sqllab.charts import is_analysts
 from shared.sqllab.records import END_WORDS
 
 MOST = 1000  # of one answer
@@ -33,10 +34,13 @@ class History:
             return session.scalars(found.order_by(Query.changed_at).limit(MOST)).all()
 
     def changed(self, since: float) -> tuple[float, Sequence[Query]]:
-        """Now, on the database's clock, and what changed since then, or a little before: 0: a little before now."""
+        """Now, on the database's clock, and what changed since then, or a little before: 0: a little before now.
+
+        Of queries that people wrote: those for charts are many, and nobody listens to them.
+        """
         with self._sessions() as session:
             now = database_seconds(session)
-            recent = select(Query).where(Query.changed_at >= (since or now) - OVERLAP_S)
+            recent = select(Query).where(Query.changed_at >= (since or now) - OVERLAP_S, is_analysts())
             return now, session.scalars(recent.order_by(Query.changed_at).limit(MOST)).all()
 
     def ended_of(self, ids: Sequence[int]) -> Sequence[Query]:

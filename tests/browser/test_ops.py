@@ -74,14 +74,30 @@ async def test_a_dead_letter_is_replayed_after_it_was_confirmed_and_another_remo
     assert "operator_action" in visitor.stack.gateway.log
 
 
-async def test_a_query_that_waits_is_found_and_stopped(visitor: Any, look: Any) -> None:
+def _insert_query(visitor: Any, **changes: str) -> None:
+    """One of nora's that waits."""
     columns = {"client_id": "'c1'", "username": "'nora'", "database_name": "'shop'", "sql": "'SELECT 42 AS answer'"}
     columns |= {"tab": "''", "sql_editor_id": "''", "row_limit": "1", "limiting_factor": "''", "run_async": "1"}
     columns |= {"queue": "'vitrine_sql_long_v1'", "correlation_id": "'of-nora'", "status": "'pending'", "code": "''"}
     columns |= dict.fromkeys(("progress", "statements", "statements_done", "epoch", "lease_until", "publications"), "0")
     columns |= {"reason": "''", "owner": "''", "extra": "'{}'"}
     columns |= dict.fromkeys(("created_at", "changed_at"), "unixepoch()") | {"deadline_at": "unixepoch() + 3600"}
+    columns |= changes
     visitor.stack.execute(f"INSERT INTO queries ({', '.join(columns)}) VALUES ({', '.join(columns.values())})")
+
+
+async def test_a_query_for_the_rows_of_a_chart_is_said_to_be_one(visitor: Any) -> None:
+    chart = {"chart": """'{"chart_id": "3"}'""", "chart_key": "'k'", "sql": "''"}
+    _insert_query(visitor, client_id="'c0'", correlation_id="'of-chart'", **chart)
+    page = await open_ops(visitor)
+    row = page.locator("#queries tbody tr", has_text="of-chart")
+    await expect(row).to_contain_text("for chart 3")
+    await row.get_by_role("button").click()
+    await expect(page.locator("#queries .console")).to_have_text("It is built when the query runs.")
+
+
+async def test_a_query_that_waits_is_found_and_stopped(visitor: Any, look: Any) -> None:
+    _insert_query(visitor)
     page = await open_ops(visitor)
     row = page.locator("#queries tbody tr", has_text="of-nora")
     await row.get_by_role("button").click()

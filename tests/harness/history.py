@@ -33,10 +33,22 @@ class NoHistory(Exception):
 @cache
 def version_before() -> Path:
     """A folder with the last version since which each part of SHARED has changed. Raises NoHistory."""
-    commit = _git("merge-base", "--octopus", *map(_before_last_change, SHARED))  # the oldest of them
+    return _version(_git("merge-base", "--octopus", *map(_before_last_change, SHARED)))  # the oldest of them
+
+
+@cache
+def version_without(path: str) -> Path:
+    """A folder with the last version before this file was there. Raises NoHistory."""
+    return _version(_before(_git("log", "--format=%H", "--diff-filter=A", "--", path).split()))
+
+
+def _version(commit: str) -> Path:
     if not commit or not _is_whole(commit):
         raise NoHistory("the history does not reach the version before: git fetch --unshallow")
+    commit = _git("rev-parse", commit)
     folder = run_folder() / f"version-{commit[:12]}"
+    if folder.exists():
+        return folder
     folder.mkdir()
     archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
     subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
@@ -44,7 +56,11 @@ def version_before() -> Path:
 
 
 def _before_last_change(paths: tuple[str, ...]) -> str:
-    changes = _git("log", "--format=%H", "--", *paths).split()
+    return _before(_git("log", "--format=%H", "--", *paths).split())
+
+
+def _before(changes: list[str]) -> str:
+    """The first of these commits' parents that is whole; "" if none is."""
     return next(filter(_is_whole, (f"{change}^" for change in changes)), "")
 
 

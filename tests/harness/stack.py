@@ -182,14 +182,16 @@ class Stack:
             check=False,
         )
 
-    def load(self, old: str, new: str) -> None:
-        """Loads the catalog again, with one edit."""
+    def load(self, old: str, new: str, *more: tuple[str, str]) -> None:
+        """Loads the catalog again, with one edit, or some more."""
         text = CATALOG.read_text()
-        assert old in text
+        for before, after in ((old, new), *more):
+            assert before in text
+            text = text.replace(before, after)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             shutil.copy(CATALOG.with_name("sales.csv"), folder)
             edited = Path(folder, "catalog.yaml")
-            edited.write_text(text.replace(old, new))
+            edited.write_text(text)
             done = self.vitrine("catalog", "load", str(edited))
         assert done.returncode == 0, done.stderr
 

@@ -26,6 +26,17 @@ def test_up_renders_serves_refreshes_and_ends_with_nothing_left(make_stack: Call
     assert "Traceback" not in up.log
 
 
+def test_rows_of_a_chart_come_in_the_background(make_stack: Callable[..., Stack]) -> None:
+    stack = make_stack().start("up")
+    nora, number = stack.login("nora"), int(stack.ids["regions"].split("/")[1])
+    asked = nora.post("/api/v1/chart/data", {"form_data": {"slice_id": number}})
+    assert asked.status_code == 202, asked.text
+    answer = nora.fetch(asked.json()["result_url"])
+    assert [row["region"] for row in answer.json()["result"][0]["data"]] == ["North"]
+    assert stack.rows("SELECT status, rows FROM queries") == [("success", 1)]
+    assert f"rows of chart {number}" in stack.vitrine("query", "list").stdout
+
+
 def test_pictures_survive_a_restart(make_stack: Callable[..., Stack]) -> None:
     stack = make_stack().start("up")
     nora = stack.login("nora")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ import pytest
 
 from tests.harness import Memcached, RabbitMQ, Vhost, wait_until
 from tests.harness.analyst import Analyst
-from tests.harness.history import NoHistory, version_before
+from tests.harness.history import NoHistory, version_before, version_without
 from tests.harness.person import Person
 from tests.harness.stack import ROOT, Stack
 
 RUNS, SCHEDULES = "/api/v1/warmup/runs", "/api/v1/schedules"
 SQL = "SELECT region, SUM(amount) AS total FROM sales GROUP BY region ORDER BY region"
 BESIDE = ("services.renderer.warm_worker", "services.renderer.query_worker")
+QUEUE_OF_CHARTS = "vitrine_sql_charts_v1"
 PATIENCE_S = 150  # on a loaded machine: pictures of a warm-up come last
 
 
@@ -132,3 +133,25 @@ def test_a_query_that_one_version_takes_is_run_by_another(mixed: Mixed, username
     refused = analyst.until(analyst.start("SELECT nothing FROM sales"))
     assert (refused["status"], bool(refused["error_message"])) == ("failed", True), refused
     assert mixed.dead_letters() == {}
+
+
+@pytest.mark.parametrize("old", ["querying", "scheduler"])
+def test_rows_in_the_background_wait_for_who_knows_of_them_and_are_not_ended_by_who_does_not(
+    make_stack: Callable[..., Stack], rabbitmq: Vhost, memcached: Memcached, old: str
+) -> None:
+    """A query process, or a scheduler, of a version that has no queries for charts: it cannot publish one again."""
+    try:
+        code = {old: version_without("shared/sqllab/charts.py")}
+    except NoHistory as reason:
+        pytest.skip(f"NOT RUN, the upgrade is untested: {reason}")
+    stack = make_stack(broker_url=rabbitmq.url, store_url=memcached.url, query_lease_s=2, code=code)
+    stack.start("gateway", old)
+    nora, number = stack.login("nora"), int(stack.ids["regions"].split("/")[1])
+    asked: dict[str, Any] = nora.post("/api/v1/chart/data", {"form_data": {"slice_id": number}}).json()
+    wait_until(lambda: QUEUE_OF_CHARTS in stack.processes[old].log, 60, "the old one's look at what nobody took")
+    assert stack.rows("SELECT status FROM queries") == [("pending",)]
+    stack.stop(old)
+    stack.processes["querying"] = stack._process("querying", ROOT)
+    stack.start("querying")
+    answer = nora.fetch(asked["result_url"])
+    assert [row["region"] for row in answer.json()["result"][0]["data"]] == ["North"]

@@ -1,4 +1,4 @@
-"""Queries of people on the operations page: what waits, runs and ended, and a way to stop one."""
+"""Queries on the operations page, of people and for charts' rows: what waits, runs and ended, and a way to stop one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from falcon.asgi import Request, Response
 from services.api.authentication import principal_of
 from services.api.documents import stamp
 from services.api.inputs import read_paging
+from services.api.query_documents import chart_of
 from services.api.resources.operations import NO_STORE, read_hours, read_words
 from services.api.resources.ops_actions import note
 from services.api.services import Services
@@ -95,6 +96,7 @@ def query_document(row: Query) -> dict[str, Any]:
         "remedy": REMEDIES.get(row.code, ""),
         "username": row.username,
         "database": row.database_name,
+        "chart_id": chart_of(row),
         "queue": row.queue,
         "owner": row.owner,
         "progress": row.progress,

@@ -1,4 +1,7 @@
-"""Queries of the one who asks (the admin: of everybody): one, their history, what changed, stop, and a live channel."""
+"""Queries of the one who asks (the admin: of everybody): one, their history, what changed, stop, and a live channel.
+
+Lists and channel tell of what people wrote; queries for charts' rows are told of where they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from shared.catalog.access import NAME as NATIVE
 from shared.errors import InvalidInput
 from shared.identity import Principal
 from shared.metadata.models import Query
+from shared.sqllab.charts import is_analysts
 from shared.sqllab.states import QueryState
 
 NO_STORE = "no-store"
@@ -87,7 +91,7 @@ class UpdatedSince:
         if isinstance(since, bool) or not isinstance(since, int | float):
             raise InvalidInput("q must say (last_updated_ms:…), milliseconds since the epoch.", field="last_updated_ms")
         principal, history = principal_of(req), self._services.querying.history
-        rows = await self._services.blocking(history.since, [own(principal)], since / 1000)
+        rows = await self._services.blocking(history.since, [own(principal), is_analysts()], since / 1000)
         resp.media = {"result": [query_document(row, principal) for row in rows]}
         resp.set_header("Cache-Control", NO_STORE)
 
@@ -127,7 +131,7 @@ class QueryEvents:
         watch.check_room(whose)
         last = req.get_header("Last-Event-ID") or ""
         since = int(last) / 1000 if last.isascii() and last.isdecimal() and len(last) <= MAX_ID_DIGITS else None
-        where = [own(principal), *([Query.ended_at.is_(None)] if since is None else [])]
+        where = [own(principal), is_analysts(), *([Query.ended_at.is_(None)] if since is None else [])]
         history, until = self._services.querying.history, identity_of(req).expires_at
         listener = await watch.listen(whose)  # before the look: between the two no change is lost
         first = await self._services.blocking(history.since, where, since or 0.0)
@@ -154,12 +158,16 @@ class QueryEvents:
 
 
 def _filters(filters: Any) -> list[ColumnElement[bool]]:
-    """Superset's `filters:!((col:status,opr:eq,value:failed))`. Raises InvalidInput for what is not looked for here."""
+    """Superset's `filters:!((col:status,opr:eq,value:failed))`; those that people wrote, unless `chart` is asked for.
+
+    Raises InvalidInput for what is not looked for here.
+    """
     if filters is None:
-        return []
+        return [is_analysts()]
     if not isinstance(filters, list) or not all(isinstance(one, dict) for one in filters):
         raise InvalidInput("filters must be a list, such as !((col:status,opr:eq,value:failed)).", field="filters")
-    return [_filter(one.get("col"), one.get("opr"), one.get("value")) for one in filters[:10]]
+    found = [_filter(one.get("col"), one.get("opr"), one.get("value")) for one in filters[:10]]
+    return found if any(one.get("col") == "chart" for one in filters[:10]) else [*found, is_analysts()]
 
 
 def _filter(column: Any, operator: Any, value: Any) -> ColumnElement[bool]:
@@ -172,6 +180,10 @@ def _filter(column: Any, operator: Any, value: Any) -> ColumnElement[bool]:
     if column == "sql" and operator == "ct" and isinstance(value, str):
         found: ColumnElement[bool] = Query.sql.icontains(value, autoescape=True)
         return found
+    if column == "chart" and operator == "eq" and type(value) is bool:
+        return ~is_analysts() if value else is_analysts()
     raise InvalidInput(
-        f"filters may have status (eq; {_STATES}), database (rel_o_m), user (eq) and sql (ct).", field="filters"
+        f"filters may have status (eq; {_STATES}), database (rel_o_m), user (eq), sql (ct) and chart (eq; whether it "
+        "is for a chart's rows).",
+        field="filters",
     )

@@ -1,10 +1,10 @@
-"""Queries of people: one row from the request to its one end."""
+"""Queries of people, and of charts in the background: one row from the request to its one end."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Double, ForeignKey, Index, String, Text, text
+from sqlalchemy import JSON, Double, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.metadata.models.base import Base, BigId
@@ -33,7 +33,9 @@ class Query(Base):
     schema: Mapped[str | None] = mapped_column(String(256))
     tab: Mapped[str] = mapped_column(String(256), default="")
     sql_editor_id: Mapped[str] = mapped_column(String(256), default="")
-    sql: Mapped[str] = mapped_column(Text)
+    sql: Mapped[str] = mapped_column(Text)  # "": of a chart
+    chart: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # shared/sqllab/charts.py
+    chart_key: Mapped[str | None] = mapped_column(String(64), index=True)  # under which its rows are kept
     row_limit: Mapped[int]
     limiting_factor: Mapped[str] = mapped_column(String(20))
     run_async: Mapped[bool]

@@ -8,7 +8,7 @@ import pytest
 
 from shared.catalog.queries import DataQuery
 from shared.chart_data import Came, ChartData
-from shared.errors import DatabaseUnavailable, QueryFailed, StoreUnavailable
+from shared.errors import DatabaseUnavailable, NotKept, QueryFailed, StoreUnavailable
 from shared.store.data import DataEntries
 from shared.store.memory import Memory
 
@@ -56,16 +56,58 @@ async def test_rows_that_are_never_kept_are_read_once_for_all_who_asked_before(p
     query, asked_at = replace(QUERY, ttl_s=0), datetime.now(UTC)
     origin.open.clear()
     one, other = process(), process()
-    for each in (one, other):
-        await each.set_off(query, newer_than=asked_at)
+    reading = [asyncio.create_task(each.read(query, origin.run, newer_than=asked_at)) for each in (one, other)]
     await origin.asked.wait()
     origin.open.set()
-    for each in (one, other):
-        await each.close()  # lets it end
+    assert {entry.body for entry in await asyncio.gather(*reading)} == {b'{"n":1}'}
     entry = await other.peek(query)
     assert entry is not None
     assert (origin.queries, entry.body) == (1, b'{"n":1}')
     assert (await one.get(query)).came is Came.BYPASS
+
+
+async def test_whoever_may_take_long_does_not_take_the_failure_of_one_that_may_not(process, origin):
+    origin.open.clear()
+    origin.error = QueryFailed("took longer than 30 s")
+    viewer = asyncio.create_task(process().get(QUERY))
+    await origin.asked.wait()
+    patient = Origin()
+    reading = asyncio.create_task(process().read(QUERY, patient.run))
+    await asyncio.sleep(0.1)  # let it look at the flight
+    assert patient.queries == 0
+    origin.open.set()
+    assert (await reading).body == b'{"n":1}'
+    assert patient.queries == 1
+    with pytest.raises(QueryFailed):
+        await viewer
+
+
+async def test_viewers_wait_for_whoever_may_take_long_and_are_told_how_that_failed(process, origin):
+    patient = Origin()
+    patient.open.clear()
+    patient.error = QueryFailed("no such column")
+    reading = asyncio.create_task(process().read(QUERY, patient.run))
+    await patient.asked.wait()
+    viewer = asyncio.create_task(process().get(QUERY))
+    await asyncio.sleep(0.1)  # let it look at the flight
+    patient.open.set()
+    for failure in await asyncio.gather(reading, viewer, return_exceptions=True):
+        assert str(failure) == "no such column"
+    assert origin.queries == 0
+
+
+class Forgetful(Memory):
+    """Takes entries and has none."""
+
+    async def set(self, key, value, ttl_s):
+        """Nothing is kept."""
+
+
+async def test_rows_that_the_store_does_not_keep_are_no_success_in_the_background(process, origin):
+    with pytest.raises(NotKept):
+        await process(Forgetful()).read(QUERY, origin.run)
+    with pytest.raises(StoreUnavailable):
+        await process(BadStore()).read(QUERY, origin.run)
 
 
 async def test_many_in_many_processes_cost_one_query(process, origin):

@@ -92,6 +92,7 @@ def test_a_queue_that_nobody_consumes_is_a_failure_and_dead_letters_a_warning(tm
         ("workers:vitrine_warm_v1", OK),  # this installation wants no warming process,
         ("workers:vitrine_sql_short_v1", OK),  # and no query process
         ("workers:vitrine_sql_long_v1", OK),
+        ("workers:vitrine_sql_charts_v1", OK),
     ]
 
 
