@@ -20,11 +20,16 @@ from shared.metadata.models import Query
 from shared.sqllab.history import History
 
 log = structlog.get_logger(__name__)
-EARLY_S, LATE_S = 0.01, 0.25  # between two looks for the end of queries: while one was asked for just now, and later
-JUST_NOW_S = 1.0
+SOONEST_S = 0.02  # no query has ended before that
+EARLY_S, LATE_S = 0.005, 0.25  # between two looks for the end of queries
 LISTEN_EARLY_S, LISTEN_LATE_S = 0.03, 0.3  # between two looks for changes
 OWN_LISTENERS = 20  # of one person in one gateway process
 BEHIND = 1000  # changes that a listener may not have read yet; older ones are dropped, the newest tell all
+
+
+def waiting_pause_s(waited_s: float) -> float:
+    """A tenth of how long the newest query was waited for: the end of a short one is seen at once, as below."""
+    return max(SOONEST_S - waited_s, min(max(EARLY_S, waited_s / 10), LATE_S))
 
 
 def listening_pause_s(unchanged_s: float) -> float:
@@ -134,8 +139,7 @@ class QueryWatch:
                 await asyncio.sleep(LATE_S)
 
     async def _look_for_ends(self) -> bool:
-        just_now = asyncio.get_running_loop().time() - self._asked_at < JUST_NOW_S
-        await asyncio.sleep(EARLY_S if just_now else LATE_S)
+        await asyncio.sleep(waiting_pause_s(asyncio.get_running_loop().time() - self._asked_at))
         for query in await self._blocking(self._history.ended_of, list(self._waiting)):
             future = self._waiting.pop(query.id, None)
             if future is not None and not future.done():

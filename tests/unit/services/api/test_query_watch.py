@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.api.blocking import Blocking
-from services.api.query_watch import OWN_LISTENERS, Listener, QueryWatch, listening_pause_s
+from services.api.query_watch import OWN_LISTENERS, Listener, QueryWatch, listening_pause_s, waiting_pause_s
 from shared.errors import TooManyRequests
 from shared.metadata.engine import open_metadata, sessions, upgrade
 from shared.metadata.models import Database, Query
@@ -146,3 +146,8 @@ async def test_a_person_has_so_many_listeners(desk: Desk) -> None:
     desk.watch.leave(listeners.pop())
     desk.watch.check_room("ada")
     await desk.watch.close()
+
+
+@pytest.mark.parametrize(("waited_s", "pause_s"), [(0, 0.02), (0.012, 0.008), (0.03, 0.005), (1, 0.1), (60, 0.25)])
+def test_the_end_of_a_query_is_looked_for_ever_more_rarely(waited_s: float, pause_s: float) -> None:
+    assert waiting_pause_s(waited_s) == pytest.approx(pause_s)
