@@ -76,7 +76,7 @@ ensure_system() {
     need nginx "$(is has nginx)" nginx-light
     need systemd "$(is has systemd-analyze)" systemd
     need sqlite3 "$(is has sqlite3)" sqlite3
-    need webgl "$(is exists '/usr/share/vulkan/icd.d/lvp_icd.*.json')" mesa-vulkan-drivers
+    need webgl "$(is exists '/usr/share/vulkan/icd.d/lvp_icd*.json')" mesa-vulkan-drivers
     need libfaketime "$(is exists '/usr/lib/*/faketime/libfaketimeMT.so.1')" libfaketime
     if can_install; then need fonts "$(is has_fonts)" "${fonts[@]}"; fi # wanted, not required
     if [[ ${1:-} == bench ]]; then

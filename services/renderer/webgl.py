@@ -48,7 +48,7 @@ def _candidates() -> Iterator[Path]:
 
 
 def _is_usable(manifest: Path) -> bool:
-    """Whether it names a library that is there; one without a folder is looked for by the loader itself."""
+    """Whether it names a library that is there; one without a folder is believed: the loader itself looks for it."""
     try:
         library = str(json.loads(manifest.read_text(encoding="utf-8"))["ICD"]["library_path"])
     except (OSError, ValueError, LookupError, TypeError):

@@ -35,7 +35,7 @@ def lane(tmp_path: Path) -> Lane:
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "pytest", "tests/deploy", "-p", "no:cacheprovider", "--reruns=0", *words]
-        environment = {"PATH": str(tmp_path), "CONTAINER_ENGINE": str(tmp_path), "COLUMNS": "100"}
+        environment = {name: str(tmp_path) for name in ("PATH", "CONTAINER_ENGINE", "TMPDIR")} | {"COLUMNS": "100"}
         return subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False
         )

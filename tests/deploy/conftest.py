@@ -14,13 +14,15 @@ from tests.deploy.project import TOLD, Project
 from tests.harness import HarnessError
 
 NOT_TESTED = pytest.StashKey[NoEngine]()
-TIMEOUT_S = 1500  # the images are built within the first test's time
+FAILED = pytest.StashKey[str]()  # why the project did not come up: a second try would take as long, for each test
+TIMEOUT_S = 1500
+FIRST_TIMEOUT_S = 3600  # the engine is started and the images are built within the first test's time
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
+    ours = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    for item in ours:
+        item.add_marker(pytest.mark.timeout(FIRST_TIMEOUT_S if item is ours[0] else TIMEOUT_S))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -47,14 +49,18 @@ def engine(pytestconfig: pytest.Config) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def project(engine: Engine) -> Iterator[Project]:
+def project(engine: Engine, pytestconfig: pytest.Config) -> Iterator[Project]:
     """Built, up, with the demo loaded."""
+    if told := pytestconfig.stash.get(FAILED, ""):
+        pytest.fail(told, pytrace=False)
     project = Project(engine)
     try:
-        project.up()
+        try:
+            project.up()
+        except (HarnessError, pytest.fail.Exception) as error:
+            pytestconfig.stash[FAILED] = str(error)
+            pytest.fail(str(error), pytrace=False)
         yield project
-    except HarnessError as error:
-        pytest.fail(str(error), pytrace=False)
     finally:
         project.down()
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +44,11 @@ class Engine:
     def docker(self, *words: str, timeout_s: float = COMMAND_S) -> str:
         """Its standard output. Raises HarnessError with what it said when it fails."""
         program = shutil.which("docker", path=self.environment["PATH"]) or "docker"
-        done = subprocess.run(
-            [program, *words],
-            cwd=ROOT,
-            env=self.environment,
-            text=True,
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
-        )
+        call = partial(subprocess.run, cwd=ROOT, env=self.environment, text=True, capture_output=True, check=False)
+        try:
+            done = call([program, *words], timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise HarnessError(f"docker {' '.join(words)} did not end within {timeout_s:.0f} s") from None
         if done.returncode:
             said = (done.stdout + done.stderr)[-6000:]
             raise HarnessError(f"docker {' '.join(words)} ended with {done.returncode}:\n{said}")

@@ -33,6 +33,11 @@ class Project:
             "DEPLOY_SECRETS": str(self.secrets),
             "DEPLOY_PUBLISH": f"127.0.0.1:{PORT}",
             "DEPLOY_IMAGE": NAME,
+            # Its own, whatever an installation on this machine has.
+            "DEPLOY_TAG": "latest",
+            "DEPLOY_FRONT_SUBNET": "10.208.16.0/24",
+            "DEPLOY_MONITORING_SUBNET": "10.208.17.0/24",
+            **{f"DEPLOY_{service}S": "2" for service in ("GATEWAY", "RENDERER", "SCHEDULER")},
         }
         self.url = ""
 
@@ -59,8 +64,10 @@ class Project:
 
     def down(self) -> None:
         """With its volumes; and its secrets."""
-        self.compose("--profile", "*", "down", "--volumes", "--timeout", "60", timeout_s=400)
-        shutil.rmtree(self.secrets, ignore_errors=True)
+        try:
+            self.compose("--profile", "*", "down", "--volumes", "--timeout", "60", timeout_s=400)
+        finally:
+            shutil.rmtree(self.secrets, ignore_errors=True)
 
     # --- containers ---------------------------------------------------------------------------------------------------
 

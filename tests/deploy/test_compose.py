@@ -20,9 +20,9 @@ SERVERS = ("rabbitmq", "memcached", "postgres")
 BUILD_TOOLS = ("gcc", "cc", "make", "git", "curl", "wget")
 EXAMINED = {
     *("settings", "state", "database", "clock", "broker", "broker:queues", "management", "store:memcached:11211"),
-    *("results", "catalog:native", "database:demo", "database:demo-duckdb", "browser", "render", "fonts"),
+    *("results", "catalog:native", "database:demo", "database:demo-duckdb", "browser", "render", "webgl", "fonts"),
     *("gateway", "gateway:base_url", "scheduler", "processes"),
-    *(f"workers:vitrine_{name}_v1" for name in ("render", "bulk", "warm", "sql_short", "sql_long")),
+    *(f"workers:vitrine_{name}_v1" for name in ("render", "bulk", "warm", "sql_short", "sql_long", "sql_charts")),
 }
 SLOW_CPUS = "0.5"  # of a renderer, so that three of them fit on two cores: what each has is what scaling adds
 
@@ -139,6 +139,7 @@ def test_doctor_finds_every_part_well_in_a_container(project: Project) -> None:
     for words in ("2 renderer", "2 warming", "2 querying", "2 scheduler"):
         assert words in found["processes"]
     assert found["gateway"] == "http://api:8088 is ready"
+    assert "llvmpipe" in found["webgl"], "Mesa's driver, in the sandbox of a container"
 
 
 def test_why_tells_in_a_container_what_became_of_a_picture(project: Project, ada: Somebody) -> None:
@@ -214,7 +215,7 @@ def test_three_renderers_draw_faster_than_one(project: Project, ada: Somebody, p
         project.scale("renderer", count, DEPLOY_RENDERER_CPUS=SLOW_CPUS)
         project.wait_healthy("renderer", count)
         _draw(ada, targets[:6])  # each has opened its pages
-        seconds[count] = _draw(ada, targets)
+        seconds[count] = min(_draw(ada, targets) for _ in range(2))  # whoever else uses the machine uses it less then
     project.scale("renderer", 2)
     speed_up = seconds[1] / seconds[3]
     told = ", ".join(f"{count}: {spent:.1f} s" for count, spent in seconds.items())

@@ -78,7 +78,7 @@ class Stack:
             _fill(self)
         else:
             shutil.copytree(template(), self.folder)
-        self.processes = {name: self._process(name, (code or {}).get(name, ROOT)) for name in COMMANDS}
+        self.processes = {name: self.process(name, (code or {}).get(name, ROOT)) for name in COMMANDS}
         self.ids = {slug: f"{kind}/{number}" for slug, kind, number in self.rows(_IDS)}
 
     def _defaults(self) -> dict[str, object]:
@@ -100,7 +100,7 @@ class Stack:
             **{f"{name}_metrics_port": port for name, port in self.metrics_ports.items()},
         }
 
-    def _process(self, name: str, source: Path) -> ManagedProcess:
+    def process(self, name: str, source: Path) -> ManagedProcess:
         environment = self.environment | {"PYTHONPATH": str(source)}
         return ManagedProcess(COMMANDS[name], folder=self.folder, name=name, env=environment, cwd=source)
 

@@ -151,7 +151,7 @@ def test_rows_in_the_background_wait_for_who_knows_of_them_and_are_not_ended_by_
     wait_until(lambda: QUEUE_OF_CHARTS in stack.processes[old].log, 60, "the old one's look at what nobody took")
     assert stack.rows("SELECT status FROM queries") == [("pending",)]
     stack.stop(old)
-    stack.processes["querying"] = stack._process("querying", ROOT)
+    stack.processes["querying"] = stack.process("querying", ROOT)
     stack.start("querying")
     answer = nora.fetch(asked["result_url"])
     assert [row["region"] for row in answer.json()["result"][0]["data"]] == ["North"]

@@ -103,3 +103,17 @@ def test_while_a_server_is_gone_the_warnings_that_follow_are_held_back(
     wait_until(lambda: "VitrineHttpErrors" in held(), 30, held)
     wait_until(lambda: len(names(webhook, "/critical")) == 2, 30, lambda: f"two: {webhook.told}")
     assert names(webhook, "/warning") == set()
+
+
+@pytest.mark.parametrize(
+    ("gone", "warning"),
+    [
+        ("VitrineDependencyDown", "VitrineDeadLetters"),  # it would end untold before the server is back
+        ("VitrineStoreNodeDown", "VitrineBulkWaits"),  # it has nothing to do with it
+    ],
+)
+def test_a_warning_that_does_not_follow_is_told_at_once(webhook: Webhook, tell: Tell, gone: str, warning: str) -> None:
+    tell(gone, "critical")
+    tell(warning, "warning")
+    wait_until(lambda: names(webhook, "/critical") == {gone}, 30, lambda: f"one: {webhook.told}")
+    wait_until(lambda: names(webhook, "/warning") == {warning}, 30, lambda: f"one: {webhook.told}")

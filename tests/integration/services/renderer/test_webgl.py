@@ -52,8 +52,11 @@ async def test_webgl_is_drawn_by_the_driver_of_the_settings(
     assert pixel == [0, 153, 255, 255]
 
 
-async def test_a_manifest_of_the_settings_is_used(make_pool: Callable[..., Any]) -> None:
-    manifest = next(iter(Path("/usr/share/vulkan/icd.d").glob("lvp_icd.*.json")))
+async def test_a_manifest_of_the_settings_is_used(
+    make_pool: Callable[..., Any], make_settings: Callable[..., Settings]
+) -> None:
+    manifest = webgl.find_driver(make_settings())
+    assert manifest is not None, f"there is none; {webgl.MEND}"
     by, _ = await drawn(await make_pool(webgl_driver=manifest))
     assert "llvmpipe" in by
 
