@@ -1,7 +1,7 @@
 """What draws WebGL without a graphics card: Mesa's software driver where it is installed, else Chromium's own.
 
-Maps of deck.gl draw one shape for each of thousands of points; for that, Mesa's lavapipe takes a third of the CPU time
-that Chromium's SwiftShader takes (docs/adr/0039).
+Maps of deck.gl draw one shape for each of thousands of points; for that, Mesa's lavapipe takes far less CPU time than
+Chromium's SwiftShader (docs/adr/0039).
 """
 
 from __future__ import annotations
