@@ -71,7 +71,7 @@ class Refusal(StrEnum):
     """Why a query is not taken."""
 
     GONE = "gone"  # ended, or in somebody's hand: the message came twice
-    BUSY = "busy"  # its database has as many as it takes
+    BUSY = "busy"  # its database has as many as it takes, or another one reads the same chart's rows
     RATE = "rate"  # this actor has begun as many in this second as it may
 
 
@@ -156,8 +156,8 @@ class Queries:
             found = session.execute(_counted(dialect_of(session)), {"query_id": query_id}).one_or_none()
             if found is None or found[0].status != QueryState.PENDING:
                 return Refusal.GONE
-            _, seconds, live, begun = found
-            if (refusal := _refusal(live, begun, most, limits.rate)) is not None:
+            _, seconds, live, begun, same = found
+            if (refusal := _refusal(live, begun, same, most, limits.rate)) is not None:
                 # Looked at by a worker, so it is not lost: the sweeper need not publish it again.
                 session.execute(update(Query).where(Query.id == query_id).values(published_at=seconds))
                 return refusal
@@ -254,22 +254,29 @@ def _held_by(hold: Hold) -> ColumnElement[bool]:
 
 
 @cache  # to build it takes longer than to run it
-def _counted(dialect: str) -> Select[Query, float, int, int]:
-    """A query, the time, and how many are in hand in its database, and were begun by its actor in this second."""
+def _counted(dialect: str) -> Select[Query, float, int, int, int]:
+    """A query, the time, and how many are in hand in its database, were begun by its actor in this second, and are in
+    hand for the same chart's rows.
+    """
     now = select(now_in(dialect)).scalar_subquery()  # one value, so that indexes can be asked for it
     other = aliased(Query)
     count = select(func.count()).select_from(other)
     # A dead worker's are only not swept yet.
-    live = (other.database_id == Query.database_id) & other.status.in_(HELD_WORDS) & (other.lease_until >= now)
+    held = other.status.in_(HELD_WORDS) & (other.lease_until >= now)
+    live = (other.database_id == Query.database_id) & held
     recent = (other.started_at > now - RATE_WINDOW_S) & (other.changed_at > now - RATE_WINDOW_S)
     begun = recent & (other.queue == Query.queue)
-    counts = (count.where(which).correlate(Query).scalar_subquery() for which in (live, begun))
+    same = (other.chart_key == Query.chart_key) & held  # of analysts', which have none, it is nothing to look for
+    counts = (count.where(which).correlate(Query).scalar_subquery() for which in (live, begun, same))
     return select(Query, now, *counts).where(Query.id == bindparam("query_id"))
 
 
-def _refusal(live: int, begun: int, most: int | None, rate: int) -> Refusal | None:
-    """`most`: queries at once in one database, in the whole fleet; None: any number."""
-    if most is not None and live >= most:
+def _refusal(live: int, begun: int, same: int, most: int | None, rate: int) -> Refusal | None:
+    """`most`: queries at once in one database, in the whole fleet; None: any number.
+
+    `same`: in hand for the same rows. One that needs newer rows waits for their end here, with no thread and no place.
+    """
+    if same or (most is not None and live >= most):
         return Refusal.BUSY
     return Refusal.RATE if begun >= rate else None
 

@@ -123,6 +123,29 @@ def test_rows_that_must_be_newer_are_those_of_a_query_that_is_not_sent_yet(desk:
     assert desk.ask().id == second.id
 
 
+def test_while_rows_are_read_all_who_need_newer_ones_wait_as_one_query_that_nobody_has_in_hand(desk: Desk) -> None:
+    first = desk.ask()
+    hold = desk.claim(first)
+    later: set[int] = set()
+    for number in range(4):
+        query = desk.ask(newer_than=100.0 + number)
+        later.add(query.id)
+        assert desk.queries.claim(query.id, "worker", LIMITS) == "busy"
+    assert len(later) == 1
+    assert desk.wish(query).newer_than == 103.0
+    desk.claim(desk.ask("other"))
+    assert desk.queries.end(hold, End(QueryState.FAILED, "query_failed"))
+    desk.claim(query)
+
+
+def test_a_dead_worker_s_query_keeps_nobody_from_the_same_rows(desk: Desk) -> None:
+    desk.claim(desk.ask())
+    second = desk.ask(newer_than=100.0)
+    with desk.factory.begin() as session:
+        session.execute(update(Query).where(Query.id != second.id).values(lease_until=1.0))
+    desk.claim(second)
+
+
 def test_a_query_in_hand_hears_what_was_asked_until_then(desk: Desk) -> None:
     first = desk.ask()
     desk.ask(newer_than=100.0)
