@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -29,6 +30,7 @@ from shared.sqllab.charts import BEGAN_AT, ChartWish
 from shared.sqllab.records import Queries
 from shared.sqllab.states import QueryState
 from shared.store import open_store
+from shared.store.data import Entry
 
 CLOSE_S = 2.0
 
@@ -58,12 +60,15 @@ class Charts:
             context = contextvars.copy_context()
             return await self._loop.run_in_executor(self._pool, context.run, self._read, query, watch)
 
-        reading = asyncio.run_coroutine_threadsafe(
-            self._catalog.data.read(query, read, newer_than=wish.since), self._loop
-        )
-        running.cancel = reading.cancel  # while it waits for somebody else's reading
+        async def reading() -> Entry:
+            task = asyncio.current_task()
+            assert task is not None, "a coroutine runs in one"
+            # While it waits for somebody else's reading; set here, so that it is never set over the database's cancel.
+            running.cancel = partial(self._loop.call_soon_threadsafe, task.cancel)
+            return await self._catalog.data.read(query, read, newer_than=wish.since)
+
         try:
-            entry = reading.result()
+            entry = asyncio.run_coroutine_threadsafe(reading(), self._loop).result()
         except CancelledError as error:
             raise QueryCancelled("The query was cancelled before it began in the database.") from error
         if not watch.has_begun:  # somebody else read them
