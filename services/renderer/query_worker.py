@@ -93,8 +93,12 @@ class Querying:
     def stop(self) -> None:
         """What is in hand may end, shortly; the rest is put back or ended by whoever finds its lease lapsed."""
         self._stopping.set()
-        for worker in self._workers:
-            worker.stop(STOP_MS)
+        # At the same time: whoever asked us to stop waits for STOP_S of child.py, however many queues there are.
+        stops = [threading.Thread(target=worker.stop, args=(STOP_MS,)) for worker in self._workers]
+        for one in stops:
+            one.start()
+        for one in stops:
+            one.join()
         self._keeper.abandon(ABANDON_S)
         self._caring.join(JOIN_S)
         self._keeper.stop()
