@@ -89,7 +89,9 @@ class Runner:
         try:
             outcome = self._run(running)
         except VitrineError as error:
-            return _judged(running) if running.verdict is not None else _failed(running, error)
+            if running.verdict is None:
+                return _failed(running, error)
+            return None if self._put_back(running) else _judged(running)
         except Exception:  # a fault of ours: whoever asked must be told all the same
             log.exception("query_failed_inside", query_id=running.hold.query.id)
             reason = "A fault of ours; the log of the worker has the details under the correlation id."
@@ -136,6 +138,16 @@ class Runner:
         except DatabaseUnavailable as error:
             log.error("query_end_not_written", query_id=hold.query.id, state=end.state, reason=error.message)
             return False
+
+    def _put_back(self, running: Running) -> bool:
+        """Whether another process may run it: this one is shut down, and nothing was sent to the database."""
+        if running.verdict is not Verdict.SHUT_DOWN:
+            return False
+        patience = Patience(running, self._settings.query_lease_s)
+        try:
+            return patience(lambda: self._queries.put_back(running.hold.query), at_its_end=True)
+        except DatabaseUnavailable:
+            return False  # whoever finds its lease lapsed does
 
     def _forget(self, key: str) -> None:
         try:

@@ -128,6 +128,19 @@ def test_one_that_waits_for_another_s_reading_can_be_stopped_too(bench: Bench) -
     reading.join(30)
 
 
+def test_one_that_waits_for_another_s_reading_is_put_back_when_its_process_ends(bench: Bench) -> None:
+    hold, reading = bench.start("endless")
+    waiting = bench.hold("endless", chart_key="other")
+    thread = threading.Thread(target=bench.runner.carry_out, args=(waiting,))
+    thread.start()
+    wait_until(lambda: len(bench.keeper._running) == 2, 30, "the second in hand")
+    bench.keeper.abandon(20)
+    thread.join(30)
+    reading.join(30)
+    assert (bench.look(waiting).status, bench.look(waiting).owner) == ("pending", "")
+    assert (bench.look(hold).status, bench.look(hold).code) == ("failed", "worker_lost")
+
+
 def test_viewers_wait_for_the_reading_in_the_background(bench: Bench) -> None:
     _, thread = bench.start("slow")
     answer = asyncio.run(bench.viewer.data.get(bench.query("slow")))
