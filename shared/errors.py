@@ -211,6 +211,12 @@ class ResultTooLarge(PermanentError):
         self.over_bytes = over_bytes
 
 
+class ProcessesDisagree(TransientError):
+    """A query read other rows than the gateway looks for, again and again: other versions or settings of the two."""
+
+    code = "processes_disagree"
+
+
 # A dependency that does not answer
 
 

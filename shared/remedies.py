@@ -37,6 +37,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "browser_unavailable": "Run `vitrine doctor` on the renderer; if it is well, add renderers or threads.",
     "results_gone": "Run the query again; if it comes often, give the results backend more memory or time.",
     "result_too_large": "Ask for fewer rows or columns, or raise `VITRINE_RESULTS_MAX_MIB`.",
+    "processes_disagree": "Finish the upgrade; give gateways and query processes the same `VITRINE_DATA_TTL_S`.",
     "broker_unavailable": "See that RabbitMQ runs, has disk space, and is what `VITRINE_BROKER_URL` names.",
     "store_unavailable": "See that Memcached runs and `VITRINE_STORE_URL` names it; on `disk://`, that there is space.",
     "results_unavailable": "See that what `VITRINE_RESULTS_URL` names runs, and has space for the rows.",

@@ -35,6 +35,7 @@ STATUS: dict[type[errors.VitrineError], HTTPStatus] = {
     errors.SecretUnreadable: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.ResultsGone: HTTPStatus.GONE,
     errors.ResultTooLarge: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ProcessesDisagree: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
     errors.BrokerUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,

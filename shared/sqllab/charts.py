@@ -7,7 +7,7 @@ in the chart-data cache under `chart_key`, where everybody finds them who may se
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -101,6 +101,15 @@ class ChartQueries:
             waits = (Query.client_id == client_id) & (Query.status == QueryState.PENDING.value)
             found = select(Query).where(or_((Query.chart_key == key) & theirs, waits))
             return session.scalar(found.order_by(Query.id.desc()).limit(1))
+
+    def ended(self, wish: ChartWish, username: str, asked_at: float) -> int:
+        """How many of their queries for this wish were built, sent and came to an end since they asked."""
+        theirs = (Query.username == username) & (Query.created_at >= asked_at)
+        sent = Query.chart_key.is_not(None) & Query.executed_sql.is_not(None) & Query.ended_at.is_not(None)
+        with self._sessions() as session:
+            charts = session.scalars(select(Query.chart).where(theirs, sent))
+            wishes = (replace(ChartWish.of(chart or {}), newer_than=wish.newer_than) for chart in charts)
+            return sum(one == wish for one in wishes)
 
 
 def is_nothing_to(query: Query, username: str) -> bool:

@@ -1,0 +1,48 @@
+"""Chart data without waiting: which ends of queries are told, and which are asked anew for."""
+
+from dataclasses import replace
+
+import pytest_asyncio
+
+from shared.metadata.models import Query
+from tests.samples.query_worker import QueryWorker
+
+
+@pytest_asyncio.fixture
+async def worker(gateway, publisher):
+    """The query process, which works when it is told to."""
+    made = QueryWorker(gateway.services, publisher.queries)
+    yield made
+    made.close()
+
+
+@pytest_asyncio.fixture
+async def other_worker(gateway, publisher):
+    """One that counts rows as fresh for another time than the gateway does."""
+    settings = gateway.services.settings.model_copy(update={"data_ttl_s": 77})
+    made = QueryWorker(replace(gateway.services, settings=settings), publisher.queries)
+    yield made
+    made.close()
+
+
+def queries(gateway):
+    with gateway.services.sessions() as session:
+        return session.query(Query).order_by(Query.id).all()
+
+
+async def ask(gateway, username="ben"):
+    answer = await gateway.post("/api/v1/chart/data", username, json={"form_data": {"slice_id": 1}})
+    assert answer.status_code == 202, answer.text
+    return answer.json
+
+
+async def test_a_query_process_that_means_other_rows_is_named_and_not_asked_for_ever(gateway, other_worker):
+    url = (await ask(gateway))["result_url"]
+    await other_worker.work()
+    assert (await gateway.get(url)).status_code == 202, "the data may have changed meanwhile"
+    await other_worker.work()
+    for _ in range(2):
+        answer = await gateway.get(url)
+        assert (answer.status_code, answer.json["code"]) == (503, "processes_disagree")
+        assert "VITRINE_DATA_TTL_S" in answer.json["detail"]
+    assert len(queries(gateway)) == 2
