@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from shared.catalog.queries import DataQuery
 from shared.catalog.rows import MAX_ROWS
-from shared.errors import NotFound, QueryCancelled
+from shared.errors import InvalidInput, NotFound, QueryCancelled, QueryRefused, QueryTimedOut
 from shared.metadata.models import Database, Query
 from shared.sqllab.states import ENDS, QueryState
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # the records ask here for what is going already
 
 BEGAN_AT = "began_at"  # in the `extra` of a query that succeeded: its rows are that new
 _PERSONAL = frozenset({NotFound.code, QueryCancelled.code})  # ends that say nothing to others who want the same rows
+_REFUSED = frozenset({QueryRefused.code, InvalidInput.code})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +113,17 @@ class ChartQueries:
             return sum(one == wish for one in wishes)
 
 
-def is_nothing_to(query: Query, username: str) -> bool:
-    """Whether an end tells others nothing of the rows: they were stopped, or may see them no more, themselves."""
-    return query.code in _PERSONAL and query.username != username
+def is_nothing_to(query: Query, username: str, asked_at: float) -> bool:
+    """Whether an end tells somebody who joined at `asked_at` or later nothing of the rows.
+
+    Its owner was stopped, or may see them no more; was refused by their own roles and rules, before anything was sent;
+    or had asked earlier, so that less of the time was left.
+    """
+    if query.username == username:
+        return False
+    if query.code in _REFUSED:
+        return query.executed_sql is None
+    return query.code in _PERSONAL or (query.code == QueryTimedOut.code and query.created_at < asked_at)
 
 
 def fields_of(wish: ChartWish, query: DataQuery) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class ChartDataLater:
         row = await self._services.blocking(newest, query.key, ticket.job_id, ticket.asked_at)
         if row is None:  # rules, filters or data changed
             await self._check_keys(ticket, username)
-        if row is None or is_nothing_to(row, username):
+        if row is None or is_nothing_to(row, username, ticket.asked_at):
             row = await self._asked.ask(req, ticket, query)
         if row.status == QueryState.SUCCESS:
             self._asked.give(req, resp, ticket, query, await self._left_by(row, query))

@@ -175,11 +175,11 @@ def test_what_is_somebody_s_own_end_is_nothing_to_others(desk: Desk) -> None:
     query = desk.ask()
     desk.queries.stop(query.id, "ada")
     stopped = desk.queries.find(Query.id == query.id)
-    assert is_nothing_to(stopped, "nora")
-    assert not is_nothing_to(stopped, "ada")
+    assert is_nothing_to(stopped, "nora", query.created_at)
+    assert not is_nothing_to(stopped, "ada", query.created_at)
     with desk.factory.begin() as session:
         session.execute(update(Query).values(code="query_failed"))
-    assert not is_nothing_to(desk.queries.find(Query.id == query.id), "nora")
+    assert not is_nothing_to(desk.queries.find(Query.id == query.id), "nora", query.created_at)
 
 
 def test_whoever_listens_to_changes_is_not_told_of_charts(desk: Desk) -> None:

@@ -1,7 +1,9 @@
 """Chart data without waiting: which ends of queries are told, and which are asked anew for."""
 
+import time
 from dataclasses import replace
 
+import pytest
 import pytest_asyncio
 
 from shared.metadata.models import Query
@@ -46,3 +48,35 @@ async def test_a_query_process_that_means_other_rows_is_named_and_not_asked_for_
         assert (answer.status_code, answer.json["code"]) == (503, "processes_disagree")
         assert "VITRINE_DATA_TTL_S" in answer.json["detail"]
     assert len(queries(gateway)) == 2
+
+
+def end(gateway, **values):
+    with gateway.services.sessions.begin() as session:
+        session.query(Query).update({"status": "failed", "ended_at": time.time(), **values})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"code": "query_refused", "reason": "The rule of ben: salary > 100"},
+        {"code": "invalid_input", "reason": "The rule of ben: salary > 100"},
+        {"code": "query_timed_out", "status": "timed_out", "reason": "longer than 60 seconds"},
+    ],
+)
+async def test_what_says_something_of_who_asked_first_alone_is_told_to_nobody_who_joined(gateway, worker, values):
+    first, joined = await ask(gateway), await ask(gateway, "ada")
+    assert first["job_id"] == joined["job_id"]
+    end(gateway, **values)
+    assert (await gateway.get(first["result_url"])).json["detail"] == values["reason"]
+    anew = await gateway.get(joined["result_url"], "ada")
+    assert (anew.status_code, len(queries(gateway))) == (202, 2)
+    await worker.work()
+    assert (await gateway.get(joined["result_url"], "ada")).status_code == 200
+
+
+async def test_what_the_database_refuses_is_told_to_all(gateway):
+    await ask(gateway)
+    joined = await ask(gateway, "ada")
+    end(gateway, code="query_refused", reason="denied", executed_sql="SELECT 1")
+    answer = await gateway.get(joined["result_url"], "ada")
+    assert (answer.status_code, answer.json["detail"]) == (422, "denied")
