@@ -48,7 +48,11 @@ class QuerySettings(BaseModel):
         2, ge=1, le=64, description="Queries in hand of one query process for which web requests wait."
     )
     query_long_threads: int = Field(
-        4, ge=0, le=64, description="Queries in the background in hand of one query process; 0: a renderer has none."
+        4,
+        ge=0,
+        le=64,
+        description="Queries in the background in hand of one query process; 0: a renderer starts no query process, "
+        "which would run short queries and read charts' rows too.",
     )
     query_chart_threads: int = Field(
         4,

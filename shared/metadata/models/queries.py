@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from shared.metadata.models.base import Base, BigId
 
 _RUNNING = text("server_id IS NOT NULL")
+_OF_CHARTS = text("chart_key IS NOT NULL")
 
 
 class Query(Base):
@@ -21,6 +22,7 @@ class Query(Base):
         Index(None, "status", "lease_until"),
         # Of those whose session may be left running; most have none.
         Index("ix_queries_left_running", "id", postgresql_where=_RUNNING, sqlite_where=_RUNNING),
+        Index("ix_queries_chart_key", "chart_key", postgresql_where=_OF_CHARTS, sqlite_where=_OF_CHARTS),
         {"sqlite_autoincrement": True},  # an id is never used again: messages carry it
     )
 
@@ -35,7 +37,7 @@ class Query(Base):
     sql_editor_id: Mapped[str] = mapped_column(String(256), default="")
     sql: Mapped[str] = mapped_column(Text)  # "": of a chart
     chart: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # shared/sqllab/charts.py
-    chart_key: Mapped[str | None] = mapped_column(String(64), index=True)  # under which its rows are kept
+    chart_key: Mapped[str | None] = mapped_column(String(64))  # under which its rows are kept
     row_limit: Mapped[int]
     limiting_factor: Mapped[str] = mapped_column(String(20))
     run_async: Mapped[bool]

@@ -18,7 +18,8 @@ INDEX = "ix_queries_chart_key"
 def upgrade() -> None:
     op.add_column("queries", sa.Column("chart", sa.JSON(), nullable=True))
     op.add_column("queries", sa.Column("chart_key", sa.String(64), nullable=True))
-    op.create_index(INDEX, "queries", ["chart_key"])
+    where = sa.text("chart_key IS NOT NULL")
+    op.create_index(INDEX, "queries", ["chart_key"], postgresql_where=where, sqlite_where=where)
 
 
 def downgrade() -> None:
