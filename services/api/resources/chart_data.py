@@ -94,7 +94,7 @@ class ChartDataLater:
         row = await self._services.blocking(newest, query.key, ticket.job_id, ticket.asked_at)
         if row is None:  # rules, filters or data changed
             await self._check_keys(ticket, username)
-        if row is None or is_nothing_to(row, username, ticket.asked_at):
+        if row is None or is_nothing_to(row, username, ticket.asked_at) or _is_too_old(row, ticket):
             row = await self._asked.ask(req, ticket, query)
         if row.status == QueryState.SUCCESS:
             self._asked.give(req, resp, ticket, query, await self._left_by(row, query))
@@ -174,6 +174,11 @@ def _will_do(entry: Entry, ticket: Ticket) -> bool:
     if ticket.since:
         return entry.began_at.timestamp() >= ticket.since
     return entry.is_fresh(datetime.now(UTC)) or ticket.asked_at <= entry.began_at.timestamp()
+
+
+def _is_too_old(row: Query, ticket: Ticket) -> bool:
+    """Whether its rows may be older than this ticket wants: it was asked for by somebody who wanted none so new."""
+    return row.status == QueryState.SUCCESS and ChartWish.of(row.chart or {}).newer_than < ticket.since
 
 
 def _accepted(principal: Principal, row: Query, query: DataQuery, result_url: str) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 
 from shared.metadata.models import Query
+from shared.store.data import DataEntries
 from tests.samples.query_worker import QueryWorker
 
 
@@ -32,8 +34,8 @@ def queries(gateway):
         return session.query(Query).order_by(Query.id).all()
 
 
-async def ask(gateway, username="ben"):
-    answer = await gateway.post("/api/v1/chart/data", username, json={"form_data": {"slice_id": 1}})
+async def ask(gateway, username="ben", **more):
+    answer = await gateway.post("/api/v1/chart/data", username, json={"form_data": {"slice_id": 1}, **more})
     assert answer.status_code == 202, answer.text
     return answer.json
 
@@ -80,3 +82,19 @@ async def test_what_the_database_refuses_is_told_to_all(gateway):
     end(gateway, code="query_refused", reason="denied", executed_sql="SELECT 1")
     answer = await gateway.get(joined["result_url"], "ada")
     assert (answer.status_code, answer.json["detail"]) == (422, "denied")
+
+
+async def test_who_forces_is_not_given_older_rows_that_somebody_else_was_content_with(gateway, worker):
+    forced = await ask(gateway, force=True)
+    end(gateway, code="worker_lost", reason="its worker died")
+    await ask(gateway, "ada")
+    await gateway.get("/api/v1/chart/1/data/")
+    entries = DataEntries(gateway.store, gateway.services.settings.store_prefix, stale_s=0)
+    entry = await entries.read(forced["cache_key"])
+    assert entry is not None
+    await entries.put(forced["cache_key"], replace(entry, began_at=entry.began_at - timedelta(seconds=100)))
+    await worker.work()
+    assert queries(gateway)[1].status == "success"
+    assert (await gateway.get(forced["result_url"])).status_code == 202
+    await worker.work()
+    assert (await gateway.get(forced["result_url"])).status_code == 200
