@@ -168,7 +168,10 @@ class ChartData:
             if ours:
                 return await self._compute(query, flight, warmed_by, self._run)
             if time.monotonic() > give_up:
-                raise DatabaseUnavailable("Another process did not finish reading these rows in time; try again.")
+                raise DatabaseUnavailable(
+                    "Another process did not finish reading these rows in time; try again. Where they take long, ask "
+                    "for them in the background (POST /api/v1/chart/data)."
+                )
             waited_for = flight.owner
             await self._wait_for(query.key, waited_for, looks)
             looks += 1

@@ -171,6 +171,13 @@ async def test_the_flight_of_a_process_that_died_is_taken_over(process, origin, 
     assert (await process().get(QUERY)).came is Came.MISS
 
 
+async def test_a_viewer_who_has_waited_long_enough_is_told_where_it_may_take_longer(process, monkeypatch):
+    monkeypatch.setattr("shared.chart_data.SPARE_S", -1)  # and the query's own limit: nothing
+    await process()._entries.take_off("k")
+    with pytest.raises(DatabaseUnavailable, match="in the background"):
+        await process().get(QUERY)
+
+
 async def test_a_slow_flight_keeps_its_place(process, origin, monkeypatch):
     monkeypatch.setattr("shared.store.data.FLIGHT_S", 0.4)
     monkeypatch.setattr("shared.chart_data.FLIGHT_S", 0.4)
