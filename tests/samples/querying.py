@@ -66,7 +66,7 @@ class Bench:
         with self.factory() as session:
             return session.query(Database).one()
 
-    def hold(self, sql: str, **changes: Any) -> Hold:
+    def ask(self, sql: str, **changes: Any) -> Query:
         values: dict[str, Any] = {
             "client_id": f"c{next(_numbers)}",
             "username": "ada",
@@ -81,6 +81,10 @@ class Bench:
         }
         query = self.queries.make(Order(**values | changes), rate=1000)
         assert query is not None
+        return query
+
+    def hold(self, sql: str, **changes: Any) -> Hold:
+        query = self.ask(sql, **changes)
         hold = self.queries.claim(query.id, self.keeper.owner, Limits(1000, 3))
         assert isinstance(hold, Hold)
         return hold
