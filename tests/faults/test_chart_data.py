@@ -163,6 +163,20 @@ def test_a_worker_killed_while_it_reads_is_told_with_a_reason_and_leaves_nothing
     assert regions(ended(nora, ask(stack, nora, "slow"))) == {"North"}
 
 
+def test_many_who_need_newer_rows_keep_no_thread_from_others(stack: Stack, database: Database) -> None:
+    nora = stack.login("nora")
+    first = ask(stack, nora, "endless")
+    until_running(stack, first)
+    forced = [ask(stack, nora, "endless", force=True) for _ in range(5)]
+    assert len({one["job_id"] for one in forced} - {first["job_id"]}) == 1
+    assert regions(ended(nora, ask(stack, nora, "slow"))) == {"North"}
+    held = "SELECT client_id FROM queries WHERE status IN ('scheduled', 'running', 'fetching')"
+    assert stack.rows(held) == [(first["job_id"],)]
+    assert reading(database) == 1
+    for one in (forced[0], first):
+        assert nora.post("/api/v1/query/stop", {"client_id": one["job_id"]}).status_code == 200
+
+
 def test_a_worker_killed_before_it_reached_the_database_costs_nothing(stack: Stack) -> None:
     nora = stack.login("nora")
     stack.stop("querying")
