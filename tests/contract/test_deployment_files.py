@@ -239,6 +239,6 @@ def test_the_seccomp_profile_allows_the_sandbox_and_forbids_what_would_leave_it(
 
 
 def test_every_variable_of_the_compose_file_is_explained_with_its_default() -> None:
-    used = dict(re.findall(r"\$\{((?:VITRINE|DEPLOY)_[A-Z_]+):-([^}]*)\}", (DEPLOY / "compose.yml").read_text()))
+    used = dict(re.findall(r"\$\{((?:VITRINE|DEPLOY)_[A-Z_]+):?-([^}]*)\}", (DEPLOY / "compose.yml").read_text()))
     example = (DEPLOY / "env.example").read_text()
     assert dict(re.findall(r"^((?:VITRINE|DEPLOY)_[A-Z_]+)=(.*)$", example, re.MULTILINE)) == used
