@@ -77,8 +77,11 @@ def test_the_profile_s_services_name_each_other() -> None:
     assert source["url"] == "http://alertmanager:9093"
     for name in ("prometheus", "alertmanager", "grafana"):
         assert services[name]["profiles"] == ["monitoring"]
-        assert "monitoring" in services[name]["networks"]
-    assert "edge" in services["alertmanager"]["networks"], "the others have no way to whom it tells"
+        assert "watch" in services[name]["networks"]
+    assert services["alertmanager"]["networks"] == ["tell", "watch"], "it has a way out, and none to our services"
+    assert {name for name in services if "watch" in services[name].get("networks", [])} == {
+        *("prometheus", "alertmanager", "grafana")
+    }
 
 
 def test_what_fires_together_is_one_message_to_the_receiver_of_its_severity(webhook: Webhook, tell: Tell) -> None:
