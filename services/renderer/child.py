@@ -105,8 +105,17 @@ def _live(
     part = build(settings, publisher)
     part.start()
     stop.wait()
+    late = threading.Timer(STOP_S, _leave)
+    late.daemon = True
+    late.start()
     if nice:
         hurry()
     part.stop()
     publisher.close()
     tracing.flush()
+
+
+def _leave() -> None:
+    """Of a process whose renderer is gone: nobody else would end what hangs at its end."""
+    log.error("child_end_hung", after_s=STOP_S)
+    os._exit(1)
