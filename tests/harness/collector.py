@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.harness.http_server import PostServer
 
 
 @dataclass(frozen=True)
@@ -24,49 +25,25 @@ class SpanSeen:
     ended_ns: int
 
 
-class Collector:
+class Collector(PostServer):
     def __init__(self) -> None:
+        super().__init__()
         self._spans: list[SpanSeen] = []
         self._lock = threading.Lock()
-        collector = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                collector._take(self.path, ExportTraceServiceRequest.FromString(body))
-                self.send_response(200)
-                self.send_header("Content-Type", "application/x-protobuf")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                """Says nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     def spans(self, trace_id: str) -> list[SpanSeen]:
         with self._lock:
             return [span for span in self._spans if span.trace_id == trace_id]
 
-    def _take(self, path: str, request: ExportTraceServiceRequest) -> None:
+    def take(self, path: str, headers: Any, body: bytes) -> None:
         assert path == "/v1/traces"
+        plain = gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
+        request = ExportTraceServiceRequest.FromString(plain)
         with self._lock:
             for group in request.resource_spans:
                 resource = {item.key: item.value.string_value for item in group.resource.attributes}
                 for scope in group.scope_spans:
                     self._spans += [_seen(resource["service.name"], span) for span in scope.spans]
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def _seen(service: str, span: Any) -> SpanSeen:

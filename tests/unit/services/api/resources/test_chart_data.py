@@ -8,23 +8,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-import pytest_asyncio
 
 from services.api.tickets import Ticket
 from shared.identity import Audience
 from shared.metadata.models import Chart, Database, Dataset, Query, ViewLog
 from shared.store.data import DataEntries
-from tests.samples.query_worker import QueryWorker
 
 BODY = {"form_data": {"slice_id": 1}, "result_format": "json", "result_type": "full", "queries": []}
-
-
-@pytest_asyncio.fixture
-async def worker(gateway, publisher):
-    """The query process, which works when it is told to."""
-    made = QueryWorker(gateway.services, publisher.queries)
-    yield made
-    made.close()
 
 
 @pytest.fixture

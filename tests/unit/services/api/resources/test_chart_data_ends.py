@@ -13,14 +13,6 @@ from tests.samples.query_worker import QueryWorker
 
 
 @pytest_asyncio.fixture
-async def worker(gateway, publisher):
-    """The query process, which works when it is told to."""
-    made = QueryWorker(gateway.services, publisher.queries)
-    yield made
-    made.close()
-
-
-@pytest_asyncio.fixture
 async def other_worker(gateway, publisher):
     """One that counts rows as fresh for another time than the gateway does."""
     settings = gateway.services.settings.model_copy(update={"data_ttl_s": 77})
