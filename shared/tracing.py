@@ -92,7 +92,7 @@ def span(
     with use_span(started, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         try:
             yield
-        except BaseException as error:
+        except BaseException as error:  # told to the span, and raised again
             _fail(started, error)
             raise
 

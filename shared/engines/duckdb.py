@@ -120,7 +120,7 @@ class DuckdbConnection:
             with self.told(""):
                 connection.execute(f'USE "{schema.replace(chr(34), chr(34) * 2)}"')
                 connection.execute("BEGIN TRANSACTION READ ONLY" if reads_only else "BEGIN TRANSACTION")
-        except BaseException:
+        except BaseException:  # raised again: no session is left open
             connection.close()
             raise
         self._timer.start()

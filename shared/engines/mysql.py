@@ -116,7 +116,7 @@ class MysqlConnection:
             mode = "READ ONLY" if reads_only else "READ WRITE"
             _query(self._connection, f"SET SESSION TRANSACTION {mode}")  # holds past the implicit commit of a CREATE
             _query(self._connection, f"START TRANSACTION {mode}")
-        except BaseException:
+        except BaseException:  # raised again: no session is left open
             self._connection.close()
             raise
         self.server_id = f"{self._connection.thread_id()}@{started:.0f}"

@@ -105,7 +105,7 @@ class PostgresqlConnection:
         self._begin += catalog.OURSELVES
         try:
             self.server_id = self._begun()
-        except BaseException:
+        except BaseException:  # raised again: no session is left open
             connection.close()
             raise
 

@@ -115,7 +115,7 @@ class SqliteConnection:
         try:
             with self.told("BEGIN"):
                 connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-        except BaseException:
+        except BaseException:  # raised again: no session is left open
             connection.close()
             raise
         connection.set_authorizer(_authorizer(_READS | _WRITES if writes else _READS))

@@ -62,7 +62,7 @@ def _load(point: EntryPoint, url: str, settings: Settings) -> Backend:
         backend: Backend = point.load()(url, settings)
     except InvalidInput:
         raise
-    except Exception as error:
+    except Exception as error:  # somebody's own class may raise anything
         raise _refused(f"{point.value} could not be opened: {type(error).__name__}: {error}") from error
     missing = [name for name in _METHODS if not hasattr(backend, name)]
     if missing:

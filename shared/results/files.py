@@ -33,7 +33,7 @@ class FileResults:
                 self._write(draft, value)
                 os.utime(draft, (ends, ends))
                 draft.replace(path)
-            except BaseException:
+            except BaseException:  # raised again: no draft is left behind
                 draft.unlink(missing_ok=True)
                 raise
 

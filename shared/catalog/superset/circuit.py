@@ -66,7 +66,7 @@ class Circuit:
         except CatalogUnavailable:
             self._end(call, self._fail)
             raise
-        except BaseException:
+        except BaseException:  # whatever it was, Superset answered: the circuit counts that only
             self._end(call, self._succeed)
             raise
         self._end(call, self._succeed)
