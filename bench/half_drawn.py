@@ -10,11 +10,13 @@ import asyncio
 import io
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
 from playwright.async_api import Browser, StorageState, async_playwright
+from playwright.async_api import Error as PlaywrightError
 
 from bench.report import Conditions, Report, table
 from bench.superset import Ours, Sides, open_sides
@@ -32,6 +34,7 @@ PLACES = """selector => [...document.querySelectorAll(selector)].map(one => {
 STILL_S = 8.0  # without a change, and then it is the end
 LONGEST_S = 120.0
 JUDGES = 3  # pages at a time
+TRIES = 3  # of one page
 SMALLEST_PX = 40  # of a chart's place: less of it in the picture says nothing
 LEVELS = 10  # of 256: so far from the background is ink
 LEAST_INK = 0.004  # a place with less in the end is an empty chart
@@ -115,6 +118,11 @@ async def _ends(sides: Sides, dashboards: Sequence[int], charts: Sequence[int]) 
 
         async def judged(kind: str, number: int) -> End:
             async with turns:
+                for _ in range(TRIES - 1):
+                    try:
+                        return await _end(browser, origin, session, kind, number)
+                    except PlaywrightError as error:  # its process for graphics died, say, and is started anew
+                        print(f"{kind} {number}: looked at again ({error.message.splitlines()[0]})", file=sys.stderr)
                 return await _end(browser, origin, session, kind, number)
 
         found = await asyncio.gather(*(judged(kind, number) for kind, number in wanted))

@@ -100,10 +100,11 @@ class Settings(QuerySettings, ResultsSettings, OperationsSettings, NetworkSettin
         description="Renders at once in a worker process for somebody who waits; as many others besides.",
     )
     browser_renders: int = Field(500, ge=1, description="Renders after which a browser is recycled.")
-    browser_memory_mib: int = Field(
-        1500,
+    browser_memory_mib: int | None = Field(
+        None,
         ge=200,
-        description="Memory after which a browser, with its children, is recycled; a renderer process has two.",
+        description="Memory after which a browser, with its children, is recycled; a renderer process has two. Unset: "
+        "a third of what the machine or its container has, from 1500 to 4000.",
     )
     browser_contexts: int = Field(8, ge=1, description="Warm contexts (one per executor) kept by a browser.")
     chromium: Path | None = Field(

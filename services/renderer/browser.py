@@ -28,8 +28,9 @@ log = structlog.get_logger(__name__)
 START_S = 30.0
 PAGE_S = 10.0  # to open a context or a page
 CLOSE_S = 5.0
-RESET_S = 2.0  # to clear a page after a render; a page that takes longer is closed
+RESET_S = 5.0  # to clear a page after a render: it may be busy; one that takes longer is closed
 COLLECT_EVERY = 8  # renders of one page: V8 keeps dead pages of 25 MB each until it must; 40 ms of collecting ends that
+SETTLE_MS = 1_000  # for what a page still asks for; one that asks on is loaded anew
 RELOAD_EVERY = 64  # renders of one page in one application, before it is loaded anew
 
 
@@ -53,7 +54,7 @@ class RunningBrowser:
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.leases = 0
         self.renders = 0
-        self.retired = False
+        self.retired = self.is_heavy = False  # the pages of a heavy one collect garbage after each render
         self._playwright = playwright
         self._browser = browser
         self._launcher = launcher
@@ -94,13 +95,11 @@ class RunningBrowser:
     @property
     def pid(self) -> int:
         """Process id of the browser; 0 when it did not say."""
-        found = self._launcher.processes()
-        return found.browser if found else 0
+        return found.browser if (found := self._launcher.processes()) else 0
 
     @property
     def driver_pid(self) -> int:
-        found = self._launcher.processes()
-        return found.driver if found else 0
+        return found.driver if (found := self._launcher.processes()) else 0
 
     @property
     def is_alive(self) -> bool:
@@ -128,15 +127,16 @@ class RunningBrowser:
             raise
 
     async def give_back(self, lease: Lease) -> None:
-        """After a render: clear the page for the next one, or close it. Never raises; within RESET_S and CLOSE_S."""
+        """After a render: clear the page for the next one, or close it. Never raises."""
         identity = self._identities[lease.executor]
         try:
             if not lease.tainted and not lease.lost.done() and self.is_alive:
-                await self._clear(lease)
+                async with asyncio.timeout(RESET_S):
+                    await self._clear(lease)
                 identity.idle.append(lease)
                 return
-        except (VitrineError, PlaywrightError, TimeoutError):
-            pass  # a page that cannot be cleared is closed below
+        except (VitrineError, PlaywrightError, TimeoutError) as error:  # it is closed below
+            log.info("page_not_cleared", reason=_last_words(error))
         finally:
             identity.lent -= 1
         identity.given.clear()  # what failed may have ended the session
@@ -146,13 +146,13 @@ class RunningBrowser:
     async def _clear(self, lease: Lease) -> None:
         """What can show another target keeps its code; anything else, and that too now and then, goes wholly."""
         lease.uses += 1
-        in_app = lease.spec.in_app if lease.spec is not None else None
-        if in_app is None or lease.uses % RELOAD_EVERY == 0:
+        in_app = lease.spec.in_app if lease.spec is not None and lease.uses % RELOAD_EVERY else None
+        if in_app is not None:
+            await lease.call(lease.page.evaluate(in_app.clear), RESET_S)
+        if in_app is None or not await lease.call(lease.page.evaluate(readiness.SETTLED, SETTLE_MS), RESET_S):
             await lease.call(lease.page.goto("about:blank", wait_until="commit"), RESET_S)
             lease.spec = None
-        else:
-            await lease.call(lease.page.evaluate(in_app.clear), RESET_S)
-        if lease.uses % COLLECT_EVERY == 0:
+        if self.is_heavy or not lease.uses % COLLECT_EVERY:
             await lease.call(lease.cdp.send("HeapProfiler.collectGarbage"), RESET_S)
 
     async def memory_mib(self) -> float:

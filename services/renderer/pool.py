@@ -21,6 +21,7 @@ from services.renderer import chromium, processes
 from services.renderer.browser import RunningBrowser
 from services.renderer.egress import Egress, pair_of, parse_pair, resolver_rules
 from services.renderer.lease import Lease
+from services.renderer.memory import allowance_mib
 from services.renderer.timeline import remaining_s
 from shared import metrics
 from shared.errors import BrowserUnavailable, DeadlineExceeded
@@ -56,6 +57,7 @@ class BrowserPool:
     def __init__(self, settings: Settings, hosts: frozenset[str] | None = None, *, nice: int = 0) -> None:
         self._settings = settings
         self._nice = nice
+        self._allowance_mib = allowance_mib()
         self._size = settings.render_threads
         gateway = pair_of(settings.renderer_url)
         defaults = (*settings.egress_hosts, *([gateway] if gateway else []))
@@ -118,7 +120,7 @@ class BrowserPool:
         BrowserCrashed when it died while the page was opened; DeadlineExceeded when the deadline has passed already.
         """
         await self._slot(deadline)
-        browser, lease, ok = None, None, False
+        browser, lease, ok, is_slot_free = None, None, False, True
         try:
             browser = await self._current()
             browser.leases += 1
@@ -132,9 +134,11 @@ class BrowserPool:
                 self._stats.leases -= 1
                 if lease is not None:
                     lease.tainted |= not ok
+                    is_slot_free = False  # before its page is clear: a further page would be opened for who comes next
                 await self._end(browser, lease)
         finally:
-            self._slots.release()
+            if is_slot_free:
+                self._slots.release()
 
     async def _slot(self, deadline: datetime) -> None:
         if not self._started or self._draining:
@@ -154,30 +158,36 @@ class BrowserPool:
             raise BrowserUnavailable("The renderer is shutting down.")
 
     async def _end(self, browser: RunningBrowser, lease: Lease | None) -> None:
-        """Give the page back within CLEAN_UP_S, or go on without waiting for it."""
+        """Give the page back, and its slot then; go on without waiting for that after CLEAN_UP_S."""
         browser.renders += 1
+        is_due = browser.renders % WEIGH_EVERY == 0
         self._stats.renders += 1
         if browser.renders >= self._settings.browser_renders:
             browser.retired = True
         if lease is not None:
             browser.leases += 1  # it is not closed under the page that is being cleared
             cleared = self._spawn(self._clear(browser, lease))
+            cleared.add_done_callback(lambda _: self._slots.release())
             await asyncio.wait({cleared}, timeout=CLEAN_UP_S)
-        if browser.renders % WEIGH_EVERY == 0 and browser.is_alive:
+        if is_due and browser.is_alive:
             self._spawn(self._weigh(browser))
         self._close_if_done(browser)
 
     async def _clear(self, browser: RunningBrowser, lease: Lease) -> None:
         try:
-            await browser.give_back(lease)
+            if not self._draining:  # else it is closed with its browser
+                await browser.give_back(lease)
         finally:
             browser.leases -= 1
             self._close_if_done(browser)
 
     async def _weigh(self, browser: RunningBrowser) -> None:
+        """Retire a browser that is too heavy twice: in between its pages let go of what nobody uses any more."""
         self._stats.memory_mib = memory = await browser.memory_mib()
-        if memory > self._settings.browser_memory_mib:
-            log.info("browser_too_heavy", memory_mib=round(memory), limit_mib=self._settings.browser_memory_mib)
+        limit = self._settings.browser_memory_mib or self._allowance_mib
+        was_heavy, browser.is_heavy = browser.is_heavy, memory > limit
+        if was_heavy and browser.is_heavy:
+            log.info("browser_too_heavy", memory_mib=round(memory), limit_mib=limit)
             browser.retired = True
             self._close_if_done(browser)
 

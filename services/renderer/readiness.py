@@ -29,6 +29,7 @@ EXPRESSION = """async question => window.__vitrine_readiness__
   ? {...await window.__vitrine_readiness__.ask(question.rule, question.options, () => (%s)),
      unserved: window.__vitrine_unserved__()}
   : {state: "waiting", blockers: [{what: "loading", id: "", title: ""}], unserved: []}"""
+SETTLED = "ms => window.__vitrine_readiness__.settle(ms)"
 SCRIPTS = ("static/files.js", "static/readiness.js", "static/hasten.js")  # the last changes the clocks
 
 _WAITING_FOR = {
@@ -54,6 +55,7 @@ class Ready:
     width: int = 0
     height: int = 0
     restless: bool = False
+    unseen: int = 0  # of the holders, those below the picture of which nothing is known
 
     @property
     def flaw(self) -> str:
@@ -61,8 +63,9 @@ class Ready:
         if not self.failed:
             return ""
         chart, reason = self.failed[0]
-        count = f"{len(self.failed)} of" if len(self.failed) < self.holders else "All"
-        return f"{count} {self.holders} charts failed; the first of them, chart {chart}: {reason}."
+        known = self.holders - self.unseen
+        count = f"{len(self.failed)} of" if len(self.failed) < known else "All"
+        return f"{count} {known} charts failed; the first of them, chart {chart}: {reason}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +104,10 @@ def opening(open_in_app: str) -> str:
 def question(rule: Readiness, *, full: bool, may_grow: bool, slice_ms: int = SLICE_MS) -> dict[str, Any]:
     """The argument of EXPRESSION. `full`: the whole page is wanted, not only its first window."""
     words = asdict(rule)
-    for name in ("passing", "signed_out", "expression"):
+    for name in ("passing", "expression"):
         words.pop(name)  # for judge(); the script only looks
     renamed = {"failedRoot": words.pop("failed_root"), "reasonAttribute": words.pop("reason_attribute")}
+    renamed["signedOut"] = bool(words.pop("signed_out"))
     options = {
         "full": full,
         "mayGrow": may_grow,
@@ -143,6 +147,7 @@ def judge(answer: Mapping[str, Any], rule: Readiness | None = None) -> Ready | G
                 width=int(answer["width"]),
                 height=int(answer["height"]),
                 restless=bool(answer["restless"]),
+                unseen=int(answer.get("unseen", 0)),
             )
         case "grow":
             return Grow(int(answer["height"]))
@@ -182,9 +187,10 @@ def check_charts(ready: Ready, kind: TargetKind, rule: Readiness | None = None) 
     if rule is not None:
         for _, reason in ready.failed:
             _raise_if_told(reason, rule)
-    if ready.failed and len(ready.failed) >= ready.holders:
+    known = ready.holders - ready.unseen
+    if ready.failed and len(ready.failed) >= known:
         _, reason = ready.failed[0]
-        if kind is TargetKind.CHART or ready.holders == 1:
+        if kind is TargetKind.CHART or known == 1:
             raise ChartFailed(f"The chart failed: {reason}.")
         raise ChartFailed(ready.flaw)
 

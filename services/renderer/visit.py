@@ -29,7 +29,7 @@ RESIZE_S = 15.0  # for a new size of what is still shown from the render before:
 NAVIGATION_S = 60.0  # for the first byte of the page
 IN_APP_S = 10.0  # for an open page to show another target; then it is loaded
 MAX_GROWS = 4
-HASTEN = "() => window.__vitrine_hasten__ && window.__vitrine_hasten__()"
+HASTEN = "ahead => window.__vitrine_hasten__ && window.__vitrine_hasten__(ahead)"
 FIRST = Waiting((readiness.Blocker("loading"),))
 RETRY_STATUS = (408, 425, 429)  # 4xx that say: not now
 REFUSED_BY_NETWORK = {
@@ -93,7 +93,7 @@ async def navigate(lease: Lease, spec: Page, egress: Egress, deadline: datetime)
 
 async def _hasten(lease: Lease, spec: Page) -> None:
     if spec.is_hasty:
-        await lease.call(lease.page.evaluate(HASTEN), CALL_S)
+        await lease.call(lease.page.evaluate(HASTEN, spec.draws_ahead), CALL_S)
 
 
 async def _show(lease: Lease, spec: Page, held: Page | None, limit_s: float) -> int:

@@ -70,7 +70,8 @@ class Readiness:
     expression: str = ""  # JavaScript that must be true besides
     quiet_ms: int = 100  # no change, no drawing in a chart for so long; less only where `terminal` means: painted
     reason: str = ""  # inside a failed holder, what tells why, where the holder has no such attribute
-    signed_out: tuple[str, ...] = ()  # a reason that holds one of these says the same as a log-in page
+    signed_out: tuple[str, ...] = ()  # a reason that holds one of these says the same as a log-in page; where there are
+    # any, so does an error after an answer of 401
     passing: tuple[str, ...] = ()  # a reason that begins so has a cause that passes: the render is tried again
 
 
@@ -101,6 +102,7 @@ class Page:
     reads: frozenset[str] | None = None  # paths that a POST may reach, because there it reads; None: requests pass
     answers: Mapping[str, Any] = field(default_factory=dict)  # path → JSON that the browser answers by itself
     is_hasty: bool = False  # its charts' animations may run faster: what they end in is the same
+    draws_ahead: str = ""  # of a hasty page: rootMargin of the IntersectionObservers that draw what nobody sees yet
     identity: str = ""  # who is signed in, where that is not the executor: identities never share a browser context
 
 

@@ -65,6 +65,38 @@ script(
       seen.unobserve(entry.target); later(50).then(() => draw(entry.target, 'seagreen')); } });
     for (let n = 1; n <= 8; n++) { const h = hold(n); h.style.height = '400px'; seen.observe(h); }""",
 )
+FOLD = (
+    "const tall = (n) => { const h = hold(n); h.style.height = '700px'; return h; }; laidOut();"  # one fills a window
+)
+script(
+    "below-never",  # everything below the window that could be waited for
+    FOLD
+    + """const h = tall(1); tall(2); const p = draw(tall(3)).getContext('2d'); setInterval(() => p.fillRect(Math.random() * 300, 5, 3, 3), 20);
+    addEventListener('load', () => document.body.insertAdjacentHTML('beforeend', '<div class=shimmer></div><img src=/never width=10 height=10>'));
+    fetch('/never'); later(300).then(() => draw(h));""",
+)
+script(
+    "fetches-late",  # a chart that says it is drawn, and then fetches what it draws
+    FOLD
+    + """const h = tall(1); tall(2); fetch('/never');
+    later(300).then(() => { draw(h); return fetch('/slow-data?ms=700'); }).then(() => paint(h, 'gold'));""",
+)
+script(
+    "ahead",  # what is one window away from the view is drawn, unless a robot looks: then all of it
+    FOLD
+    + """const all = [1, 2, 3, 4].map(tall), ahead = { rootMargin: '100% 0px' };
+    const watch = (h) => new IntersectionObserver(([e]) => { if (e.isIntersecting && h.dataset.state === 'pending') draw(h); }, ahead).observe(h);
+    later(300).then(() => all.forEach((h) => (navigator.webdriver ? draw(h) : watch(h))));""",
+)
+script("below-failed", FOLD + "draw(tall(1)); end(tall(2), 'failed', 'division by zero');")
+script("shown-failed", FOLD + "end(tall(1), 'failed', 'division by zero'); tall(2);")
+script("above-failed", FOLD + "end(tall(1), 'failed', 'division by zero'); draw(tall(2));")
+script(
+    "fold-moves",  # what is at first below the window comes up when a banner goes
+    FOLD
+    + """document.body.insertAdjacentHTML('afterbegin', '<div style="height:900px">a banner</div>'); const h = tall(1);
+    later(700).then(() => { document.querySelector('div').remove(); return later(300); }).then(() => draw(h));""",
+)
 script(
     "tall",
     "laidOut(); for (let n = 1; n <= 100; n++) { const h = hold(n); h.style.cssText = 'height:181px;margin:0 0 3px 0;box-sizing:border-box'; draw(h, 'hsl(' + n * 3 + ',70%,50%)'); } document.body.style.padding = 0; document.querySelector('h1').style.cssText = 'height:100px;margin:0'; document.body.insertAdjacentHTML('beforeend', '<div style=\"height:1500px;background:#def\">the end</div>');",
@@ -133,6 +165,10 @@ script("some-failed", "laidOut(); draw(hold(1)); end(hold(2), 'failed', 'divisio
 script("all-failed", "laidOut(); end(hold(1), 'failed', 'no such table'); end(hold(2), 'failed', 'timeout');")
 script("failed-page", "root.dataset.vitrine = 'failed'; root.dataset.vitrineReason = 'the layout cannot be read';")
 script("login", "laidOut();", body="<form action='/login/'><input name=password></form>")
+script(
+    "signed-out",  # its session ended: the page tells of what it could not read, before it goes to its log-in page
+    "laidOut(); hold(1); fetch('/file-of?status=401').then(() => document.body.insertAdjacentHTML('beforeend', '<p class=error>It could not be read</p>'));",
+)
 script("leaves-for-login", "later(100).then(() => location = '/login');")
 for name, head in {
     "style": "<link rel=stylesheet href=/file-of?status=503>",

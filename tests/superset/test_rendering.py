@@ -31,37 +31,57 @@ DASHBOARDS = {
     "deck.gl Demo": 7,
 }
 # Each holder's place and text; a word cloud is laid out by chance.
-LOOK = """() => [...document.querySelectorAll("[data-test-chart-id]")].map(holder => {
+LOOK = """whole => [...document.querySelectorAll("[data-test-chart-id]")].filter(holder =>
+  whole || holder.getBoundingClientRect().top < window.innerHeight).map(holder => {
   const {x, y, width, height} = holder.getBoundingClientRect();
   const text = holder.dataset.testVizType === "word_cloud" ? "" : holder.innerText;
   return [holder.dataset.testChartId, x, y, width, height, text].join("|");
 })"""
+DRAWN = """() => ["[data-test=slice-container]:has([id^=chart-id-] > *)", "[data-test-chart-id]"]
+  .map(selector => document.querySelectorAll(selector).length)"""
 LOGGED = re.compile(r'"(POST|PUT|PATCH|DELETE) (\S+) HTTP')
 
 
-async def look(render: Rendering, target: Target, *, fresh: bool) -> tuple[Ready, object]:
-    """Text and layout of the page that was captured; `fresh`: of one that was loaded anew."""
+async def look(render: Rendering, target: Target, thumbnail: Size | None, *, fresh: bool) -> tuple[Ready, object]:
+    """Text and layout of what was captured; `fresh`: of a page that was loaded anew."""
     spec = render.catalog.page(target, "admin", ViewState(), nonce="x")
     seen = {}
 
     async def watch(lease):
-        seen["look"] = await lease.page.evaluate(LOOK)
+        seen["look"] = await lease.page.evaluate(LOOK, thumbnail is None)
 
     render.watch = watch
-    done = await render(target, spec=replace(spec, in_app=None) if fresh else spec)
+    done = await render(target, spec=replace(spec, in_app=None) if fresh else spec, thumbnail=thumbnail)
     return done.ready, seen["look"]
 
 
+async def test_a_thumbnail_draws_the_rows_that_it_shows_and_a_screenshot_all(render, ids):
+    counts = []
+
+    async def watch(lease):
+        counts.append(await lease.page.evaluate(DRAWN))
+
+    for thumbnail in (Size(800, 600), None, Size(800, 600)):
+        render.watch = watch
+        await render(dashboard(ids["Featured Charts"]), thumbnail=thumbnail)
+    shown, whole, again = counts
+    assert whole == [25, 25]
+    assert shown == again
+    assert 9 <= shown[0] <= 12 < shown[1] == 25, "three rows of them are in view"
+
+
 async def test_every_bundled_dashboard_is_complete_and_looks_the_same_inside_the_application(render, ids):
-    titles = list(DASHBOARDS)
+    """Thumbnails and screenshots, which wait for other things, in random order."""
+    wanted = [(title, thumbnail) for title in DASHBOARDS for thumbnail in (None, Size(800, 600))]
     fresh = {}
-    for title in titles:
-        ready, fresh[title] = await look(render, dashboard(ids[title]), fresh=True)
+    for title, thumbnail in wanted:
+        ready, fresh[title, thumbnail] = await look(render, dashboard(ids[title]), thumbnail, fresh=True)
         assert (ready.holders, ready.failed, ready.restless) == (DASHBOARDS[title], (), False), title
-    random.Random(7).shuffle(titles)
+    random.Random(7).shuffle(wanted)
     starts = render.pool.stats["starts"]  # a test before this one may have worn its browser out
-    for title in titles:
-        assert (await look(render, dashboard(ids[title]), fresh=False))[1] == fresh[title], title
+    for title, thumbnail in wanted:
+        found = await look(render, dashboard(ids[title]), thumbnail, fresh=False)
+        assert found[1] == fresh[title, thumbnail], (title, thumbnail)
     assert render.pool.stats["starts"] == starts, "one browser for all of them"
 
 
@@ -141,19 +161,19 @@ async def test_a_view_state_is_what_the_picture_shows(render, catalog, admin, id
     coders = dashboard(ids["FCC New Coder Survey 2018"])
     position = json.loads(admin.get(f"/api/v1/dashboard/{coders.id}").json()["result"]["position_json"])
     tabs = {item["meta"]["text"]: name for name, item in position.items() if name.startswith("TAB-")}
-    _, plain = await look(render, coders, fresh=False)
+    _, plain = await look(render, coders, None, fresh=False)
     second = tabs[next(text for text in tabs if "Aspiring" in text)]
     state = ViewState.of({}, [second], "", [["preselect", "1"]])
     shown: dict[str, Any] = {}
 
     async def watch(lease):
-        shown.update(look=await lease.page.evaluate(LOOK), url=lease.page.url)
+        shown.update(look=await lease.page.evaluate(LOOK, True), url=lease.page.url)
 
     render.watch = watch
-    await render(coders, view_state=state)
+    await render(coders, view_state=state, thumbnail=None)
     assert shown["look"] != plain
     assert "preselect=1" in shown["url"]
-    assert (await look(render, coders, fresh=False))[1] == plain, "the next picture knows nothing of that state"
+    assert (await look(render, coders, None, fresh=False))[1] == plain, "the next picture knows nothing of that state"
 
 
 async def test_a_filter_of_the_data_mask_is_applied(render, admin, made):

@@ -1,5 +1,5 @@
 // Lets animations end sooner: inside requestAnimationFrame's callbacks, and only there, clocks run faster. What an animation ends in
-// is what it would end in anyway. Installed before a page's own scripts; idle until a page of a catalog that allows it asks for it
+// is what it would end in anyway. And what a page draws ahead, for somebody who may scroll there, is not drawn. Installed before a page's own scripts; idle until a page of a catalog that allows it asks for it
 // (services/renderer/visit.py).
 (() => {
   "use strict";
@@ -14,8 +14,11 @@
   let inFrame = 0;
   const fast = (time) => began + (time - began) * FACTOR;
 
-  Object.defineProperty(window, "__vitrine_hasten__", { value: () => {
+  let ahead = ""; // rootMargin of the observers that draw what is not in view yet; "": the page has none
+
+  Object.defineProperty(window, "__vitrine_hasten__", { value: (drawsAhead) => {
       hasty = true;
+      ahead = drawsAhead;
       began = now.call(performance);
       begunAt = date();
     }, enumerable: false });
@@ -24,6 +27,15 @@
     if (String(kind).includes("webgl")) hasty = false; // maps draw on and on when their clocks run faster
     return getContext.apply(this, arguments);
   };
+  window.IntersectionObserver = class extends IntersectionObserver {
+    constructor(callback, options) {
+      super(callback, ahead && options?.rootMargin === ahead ? { ...options, rootMargin: "0px" } : options);
+    }
+  };
+  const webdriver = Object.getOwnPropertyDescriptor(Navigator.prototype, "webdriver");
+  let isRobot = null; // one answer for the life of the document; to a robot Superset draws all
+  const told = { ...webdriver, get() { return (isRobot ??= ahead ? false : webdriver.get.call(this)); } };
+  Object.defineProperty(Navigator.prototype, "webdriver", told);
   window.requestAnimationFrame = (callback) =>
     request.call(window, (time) => {
       if (!hasty) return callback(time);

@@ -48,17 +48,21 @@
       return transfer.apply(this, arguments);
     };
 
-  let requests = 0; // in flight
+  const requests = new Set(); // in flight: when each began
   let requestedAt = 0; // when one last began or ended
+  let lateAt = 0; // likewise, of those that began when some chart that is asked for had been drawn
+  let isSignedOut = false; // whether one of them was answered so
+  const isLate = (request) => drawnSince !== null && request.began >= drawnSince;
   const begin = () => {
-    requests += 1;
-    requestedAt = now();
-    let open = true;
-    return () => {
-      if (!open) return;
-      open = false;
-      requests -= 1;
+    const request = { began: now() };
+    requests.add(request);
+    requestedAt = request.began;
+    if (isLate(request)) lateAt = requestedAt;
+    return (answer) => {
+      if (!requests.delete(request)) return;
+      isSignedOut ||= answer?.status === 401 && new URL(answer.url || answer.responseURL, location).origin === location.origin;
       requestedAt = now();
+      if (isLate(request)) lateAt = requestedAt;
     };
   };
   const fetch = window.fetch;
@@ -73,14 +77,14 @@
     Response.prototype[name] = function () {
       const end = begin();
       const body = original.apply(this, arguments);
-      body.then(end, end);
+      body.then(() => end(), () => end()); // with nothing of what it holds
       return body;
     };
   }
   const send = XMLHttpRequest.prototype.send;
   XMLHttpRequest.prototype.send = function () {
     const end = begin();
-    this.addEventListener("loadend", end, { once: true });
+    this.addEventListener("loadend", () => end(this), { once: true });
     return send.apply(this, arguments); // one that throws ends nothing, but is waited for only so long
   };
 
@@ -93,18 +97,18 @@
       return false; // what it looks at is not there yet
     }
   };
-  let changedAt = now(); // when a holder, or the set of holders, last changed
-  const changes = (record) => {
-    if (!rule) return true;
+  let changedAt = now(); // when the set of holders, or the window, last changed
+  const changedOf = new WeakMap(); // holder → when something in it last changed
+  const note = (record, at) => {
     const node = record.target.nodeType === 1 ? record.target : record.target.parentElement;
-    if (node && node.closest(rule.holder)) return true;
-    for (const list of [record.addedNodes, record.removedNodes])
-      for (const child of list)
-        if (child.nodeType === 1 && (child.matches(rule.holder) || child.querySelector(rule.holder))) return true;
-    return false;
+    const holder = rule && node && node.closest(rule.holder);
+    const isHolder = (child) => child.nodeType === 1 && (child.matches(rule.holder) || child.querySelector(rule.holder));
+    if (holder) changedOf.set(holder, at);
+    else if (!rule || [...record.addedNodes, ...record.removedNodes].some(isHolder)) changedAt = at;
   };
   new MutationObserver((records) => {
-    if (records.some(changes)) changedAt = now();
+    const at = now();
+    for (const record of records) note(record, at);
   }).observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
 
   window.addEventListener("resize", () => { changedAt = now(); }); // charts may answer a new size a moment later
@@ -195,6 +199,8 @@
   let completeAt = null; // since when all charts have been complete
   let stillAt = null; // since when, besides, nothing but restless charts has been in the way
   let blankAt = null;
+  let emptyAt = 0; // when none of the charts that are asked for was complete yet
+  let drawnSince = null; // since then at the earliest one is
   let scrolled = false;
 
   const look = (options) => {
@@ -204,34 +210,43 @@
     const broken = rule.failedRoot && document.querySelector(rule.failedRoot);
     if (broken) return { state: "refused", reason: broken.getAttribute("data-vitrine-reason") || broken.getAttribute(rule.reasonAttribute) || "" };
     const error = firstVisible(rule.error);
-    if (error) return { state: "refused", reason: words(error) };
+    if (error) return { state: rule.signedOut && isSignedOut ? "login" : "refused", reason: words(error) };
 
     const blockers = [];
     const block = (what, holder, index) => blockers.push({ what, id: holder ? idOf(holder, index) : "", title: holder ? titleOf(holder) : "" });
     if (document.readyState === "loading" || !document.body) block("loading");
     if (!document.querySelector(rule.root)) block("root");
     const all = [...document.querySelectorAll(rule.holder)];
-    const holders = all.filter(isPartOfPage);
+    const parts = all.filter(isPartOfPage);
+    // Where a page scrolls to, and what comes into view that is empty yet, is certain once all of it is there.
+    const whole = options.full || location.hash.length > 1 || !parts.some(isInView);
+    const isAsked = whole ? () => true : isInView; // a picture of the window shows nothing of the rest
+    const holders = parts.filter(isAsked);
+    const isOpen = (holder) => !holder.matches(rule.terminal) && (isInView(holder) || !wasTerminal.has(holder));
     for (const holder of holders) {
-      if (holder.matches(rule.terminal)) wasTerminal.add(holder);
-      else if (isInView(holder) || !wasTerminal.has(holder)) block("chart", holder, all.indexOf(holder));
+      if (holder.matches(rule.terminal)) {
+        wasTerminal.add(holder);
+        drawnSince ??= emptyAt;
+      } else if (isOpen(holder)) block("chart", holder, all.indexOf(holder));
     }
-    const spinners = allVisible(rule.spinner);
+    if (drawnSince === null) emptyAt = at;
+    const spinners = allVisible(rule.spinner).filter(isAsked);
     if (spinners.length) block("spinner");
     if (!isTrue()) block("expression");
-    const missing = [...document.images].filter((image) => !image.complete && image.getClientRects().length > 0);
+    const missing = [...document.images].filter((image) => !image.complete && image.getClientRects().length > 0 && isAsked(image));
     const unseen = (image) => image.loading === "lazy" && !isInView(image); // loads only when it comes into view
     if (missing.some((image) => image.closest(rule.holder))) block("image");
     const pendingImages = options.full ? missing : missing.filter((image) => !unseen(image));
 
-    const height = document.body ? contentHeight() : 0;
+    const height = document.body && whole ? contentHeight() : 0;
     const hasPlace = !blockers.some((blocker) => blocker.what === "loading" || blocker.what === "root");
     if (hasPlace && options.full && options.mayGrow && height > window.innerHeight + 1) return { state: "grow", height };
     // Nothing that is in view is in the way: what remains waits for being scrolled into view.
-    const outside = holders.filter((holder) => !isInView(holder) && !holder.matches(rule.terminal) && !wasTerminal.has(holder));
+    const outside = holders.filter((holder) => !isInView(holder) && isOpen(holder));
     outside.push(...missing.filter((image) => unseen(image) && (options.full || image.closest(rule.holder))));
-    const inside = holders.some((holder) => isInView(holder) && !holder.matches(rule.terminal)) || spinners.some(isInView);
-    if (hasPlace && outside.length && !inside && at - changedAt > 150) {
+    const inside = holders.some((holder) => isInView(holder) && isOpen(holder)) || spinners.some(isInView);
+    const lastChanged = Math.max(changedAt, ...holders.map((holder) => changedOf.get(holder) || 0));
+    if (hasPlace && outside.length && !inside && at - lastChanged > 150) {
       if (options.mayGrow && height > window.innerHeight + 1) return { state: "grow", height };
       outside[0].scrollIntoView({ block: "center", behavior: "instant" });
       changedAt = at;
@@ -249,7 +264,10 @@
     }
     completeAt ??= at;
     const patience = at - completeAt; // what is no chart may hold us up only so long: a long poll or a dead image never ends
-    if (requests && patience < options.requestPatienceMs) block("request");
+    // While charts are open that are not asked for, only what began late can be of those that are: a map that fetches its borders.
+    const isOurs = parts.some(isOpen) ? isLate : () => true;
+    const ours = patience < options.requestPatienceMs ? [...requests].filter(isOurs) : [];
+    if (ours.length) block("request");
     if (document.readyState !== "complete" && patience < options.decorPatienceMs) block("loading"); // a style that a style imports, say
     if (document.fonts.status !== "loaded" && patience < options.decorPatienceMs) block("font");
     if (pendingImages.length && patience < options.decorPatienceMs) block("image");
@@ -261,7 +279,8 @@
     const restless = at - stillAt > options.restlessMs;
     const quiet = holders.length ? options.quietMs : options.emptyQuietMs;
     const lastDrawn = holders.flatMap((holder) => [...holder.querySelectorAll("canvas")]).map((canvas) => drawnAt.get(canvas) || 0);
-    const active = Math.max(changedAt, ...lastDrawn, patience < options.requestPatienceMs ? requestedAt : 0);
+    const lastAsked = isOurs === isLate ? lateAt : requestedAt;
+    const active = Math.max(lastChanged, ...lastDrawn, patience < options.requestPatienceMs ? lastAsked : 0);
     if (!restless && (at - active < quiet || isAnimating(holders))) return { state: "waiting", blockers: [{ what: "restless", id: "", title: "" }] };
 
     const blanks = holders.filter((holder) => !holder.matches(rule.failed) && !(rule.empty && holder.matches(rule.empty)) && isBlank(holder));
@@ -275,7 +294,8 @@
       state: "still",
       restless,
       holderElements: holders,
-      holders: holders.length,
+      holders: parts.length,
+      unseen: parts.filter((part) => !holders.includes(part) && isOpen(part)).length,
       failed: [
         ...named(failed, (holder) => holder.getAttribute(rule.reasonAttribute) || words((rule.reason && holder.querySelector(rule.reason)) || holder)),
         ...named(blanks, () => "it says that it is drawn, but its canvas is blank"),
@@ -317,10 +337,16 @@
 
   // The page is about to show something else without being loaded: nothing is proved of it yet.
   const reset = () => {
-    completeAt = stillAt = blankAt = null;
-    scrolled = false;
-    changedAt = now();
+    completeAt = stillAt = blankAt = drawnSince = null;
+    scrolled = isSignedOut = false;
+    changedAt = emptyAt = now();
   };
 
-  Object.defineProperty(window, NAME, { value: Object.freeze({ ask, reset }), enumerable: false });
+  // Whether all that the page asked for has come, in so much time: else its next target would wait behind it.
+  const settle = async (ms) => {
+    for (const until = now() + ms; requests.size && now() < until; ) await pause(STEP_MS);
+    return !requests.size;
+  };
+
+  Object.defineProperty(window, NAME, { value: Object.freeze({ ask, reset, settle }), enumerable: false });
 })();

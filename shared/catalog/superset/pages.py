@@ -13,6 +13,7 @@ from shared.targets import Target, TargetKind, ViewState
 RENDER_PARAMETER = "vitrine_render"  # in the address of a page that a render opens; Superset's log keeps it
 STANDALONE = "3"  # of a dashboard: no header, no title, no filter bar
 IDLE = "/vitrine-idle/?standalone=3"  # no route of Superset's front end: it shows nothing there, nor its menu
+AHEAD = "100% 0px"  # rows of a dashboard are drawn when they are one window away from the view
 PERMALINK = "vitrine"  # the key of a permalink that the browser answers by itself
 # Superset's front end reads with POST too; whatever else it sends would write.
 READS = frozenset({"/api/v1/chart/data", "/superset/explore_json/"})
@@ -80,4 +81,5 @@ def page(
         # Inside the application, tabs and filters of one render would be found by the next: those are loaded anew.
         in_app=IN_APP if target.kind is TargetKind.DASHBOARD and not state else None,
         is_hasty=True,
+        draws_ahead="" if anchor else AHEAD,  # it scrolls to a place that must stay where it is
     )

@@ -41,7 +41,7 @@ class Rendering:
 
     async def __call__(self, page: str, **options: Any) -> capture.Rendered:
         spec = Page(page if ":" in page else self.site.url(page, **options.pop("query", {})), RULE)
-        named = ("cookies", "headers", "identity", "hosts")
+        named = ("cookies", "headers", "identity", "hosts", "readiness")
         spec = replace(spec, **{name: options.pop(name) for name in named if name in options})
         self.timeline = Timeline()
         defaults: dict[str, Any] = {

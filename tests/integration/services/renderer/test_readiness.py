@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from PIL import Image
 
+from services.renderer import visit
+from shared.catalog.port import Page
+from shared.catalog.superset.pages import AHEAD
 from shared.errors import CatalogUnavailable, ChartFailed, LoginPage, NavigationFailed, NotReady, PageRefused
 from shared.targets import Size, TargetKind
-from tests.integration.services.renderer.conftest import Rendering
+from tests.integration.services.renderer.conftest import RULE, Rendering
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -136,6 +141,14 @@ async def test_a_page_that_failed_ends_with_its_own_reason(
     assert words in str(raised.value)
 
 
+async def test_an_error_of_a_page_whose_session_ended_is_a_log_in_page(render: Rendering) -> None:
+    rule = replace(RULE, error=".error")
+    with pytest.raises(PageRefused, match="It could not be read"):
+        await render("signed-out", readiness=rule)
+    with pytest.raises(LoginPage):
+        await render("signed-out", readiness=replace(rule, signed_out=("401",)))
+
+
 @pytest.mark.parametrize("missing", ["style", "script", "import", "font", "answer", "boot"])
 async def test_a_page_whose_server_did_not_give_all_its_files_is_tried_again(render: Rendering, missing: str) -> None:
     with pytest.raises(CatalogUnavailable, match=r"did not serve /file-of \((status 50|no answer)"):
@@ -157,3 +170,54 @@ async def test_a_page_that_breaks_off_is_tried_again(render: Rendering) -> None:
 async def test_some_failed_charts_make_a_picture_that_names_them(render: Rendering) -> None:
     ready = (await render("some-failed")).ready
     assert (ready.holders, ready.failed) == (2, (("2", "division by zero"),))
+
+
+async def test_a_thumbnail_waits_for_what_it_shows_and_for_nothing_below(render: Rendering) -> None:
+    rendered = await render("below-never")
+    assert (rendered.ready.holders, rendered.ready.failed) == (3, ())
+    assert STEELBLUE in colours(next(iter(rendered.pictures.values())))
+    assert seconds(render, "ready") < 1.9, "less than what is unknown is waited for"
+    with pytest.raises(NotReady, match=r"chart 2 \(Chart 2\) never finished drawing"):
+        await render("below-never", thumbnail=None, seconds=3)
+
+
+async def test_a_thumbnail_of_a_place_on_the_page_waits_for_all_that_may_move_it(render: Rendering) -> None:
+    with pytest.raises(NotReady, match=r"chart 2 \(Chart 2\) never finished drawing"):
+        await render(f"{render.site.url('below-never')}#chart-1", seconds=3)
+
+
+async def test_a_thumbnail_waits_for_a_chart_that_moves_into_it(render: Rendering) -> None:
+    rendered = await render("fold-moves")
+    assert STEELBLUE in colours(next(iter(rendered.pictures.values())))
+
+
+async def test_a_thumbnail_waits_for_what_its_charts_fetch_when_they_are_drawn(render: Rendering) -> None:
+    assert GOLD in colours(next(iter((await render("fetches-late")).pictures.values())))
+
+
+async def test_nothing_known_but_failures_is_a_failure(render: Rendering) -> None:
+    with pytest.raises(ChartFailed, match="division by zero"):
+        await render("shown-failed")
+
+
+async def test_a_thumbnail_tells_of_the_failures_that_it_shows(render: Rendering) -> None:
+    assert (await render("below-failed")).ready.failed == ()
+    assert (await render("below-failed", thumbnail=None)).ready.failed == (("2", "division by zero"),)
+    shown = (await render("above-failed")).ready
+    assert shown.flaw == "1 of 2 charts failed; the first of them, chart 1: division by zero."
+
+
+@pytest.mark.parametrize(
+    ("thumbnail", "draws_ahead", "drawn"), [(Size(400, 300), AHEAD, 1), (Size(400, 300), "", 4), (None, AHEAD, 4)]
+)
+async def test_what_a_page_draws_ahead_of_the_view_is_not_drawn_for_a_thumbnail(
+    render: Rendering, thumbnail: Size | None, draws_ahead: str, drawn: int
+) -> None:
+    spec = Page(render.site.url("ahead"), RULE, is_hasty=True, draws_ahead=draws_ahead)
+    window, deadline = Size(800, 600), datetime.now(UTC) + timedelta(seconds=20)
+    async with render.pool.lease("ann", deadline) as lease:
+        await visit.sign_in(lease, spec, window)
+        await visit.navigate(lease, spec, render.pool.egress, deadline)
+        full = thumbnail is None
+        await visit.until_ready(lease, spec, render.pool.egress, window=window, full=full, deadline=deadline)
+        assert await lease.page.locator("[data-state=drawn]").count() == drawn
