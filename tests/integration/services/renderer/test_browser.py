@@ -17,11 +17,12 @@ import pytest
 
 from services.renderer.chromium import find_chromium
 from services.renderer.pool import BrowserPool
+from shared.catalog.port import InApp, Page
 from shared.errors import BrowserCrashed, BrowserUnavailable, EgressDenied, NotReady
 from shared.settings import Settings
 from tests.harness import wait_until, wait_until_async
 from tests.harness.process import command_of
-from tests.integration.services.renderer.conftest import Rendering
+from tests.integration.services.renderer.conftest import RULE, Rendering
 from tests.sites import Site
 
 MakePool = Callable[..., Any]
@@ -176,6 +177,30 @@ async def test_a_browser_that_weighs_too_much_is_recycled(make_pool: MakePool, s
     for _ in range(7):
         await render("one-chart")
     assert pool.stats["recycled"] == 1
+
+
+@pytest.mark.parametrize(("clear", "is_same"), [("setTimeout(done, 1500)", True), ("null", False)])
+async def test_whoever_comes_next_has_the_page_that_is_being_cleared_or_a_new_one(
+    make_pool: MakePool, site: Site, clear: str, is_same: bool
+) -> None:
+    """A page that takes long to be cleared keeps its slot; one that never ends is closed, and its slot comes back."""
+    pool = await make_pool(render_threads=1)
+    slow = InApp("slow", open="url => 200", clear=f"() => new Promise((done) => {clear})")
+    async with pool.lease("ann", soon()) as first:
+        await first.page.goto(site.url("one-chart"))
+        first.spec = Page(site.url("one-chart"), RULE, in_app=slow)
+    async with pool.lease("ann", soon()) as second:
+        assert (second.page is first.page) == is_same
+        assert len(second.context.pages) == 1
+
+
+async def test_a_page_that_asks_on_is_loaded_anew_for_the_next_render(make_pool: MakePool, site: Site) -> None:
+    pool = await make_pool(render_threads=1)
+    async with pool.lease("ann", soon()) as first:
+        await first.page.goto(site.url("long-poll"))
+        first.spec = Page(site.url("long-poll"), RULE, in_app=InApp("app", open="url => 200", clear="() => null"))
+    async with pool.lease("ann", soon()) as second:
+        assert (second.page, second.page.url, second.spec) == (first.page, "about:blank", None)
 
 
 async def test_a_full_pool_waits_and_says_so(make_pool: MakePool) -> None:
