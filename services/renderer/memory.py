@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psutil
 
-MIB = 1024 * 1024
+from services.renderer.processes import MIB
+
 SHARE = 3  # of what there is: a renderer process has two browsers, and is not alone
 LEAST_MIB, MOST_MIB = 1_500, 4_000  # two warm pages of a large application; more than that is a leak
 
