@@ -29,9 +29,10 @@ START_S = 30.0
 PAGE_S = 10.0  # to open a context or a page
 CLOSE_S = 5.0
 RESET_S = 5.0  # to clear a page after a render: it may be busy; one that takes longer is closed
-COLLECT_EVERY = 8  # renders of one page: V8 keeps dead pages of 25 MB each until it must; 40 ms of collecting ends that
+COLLECT_EVERY = 8  # loads of one page: V8 keeps dead ones of 25 MB each until it must; 40 ms of collecting ends that
 SETTLE_MS = 1_000  # for what a page still asks for; one that asks on is loaded anew
-RELOAD_EVERY = 64  # renders of one page in one application, before it is loaded anew
+WEIGH_EVERY = 10  # renders between two looks at the browser's memory
+RELOAD_EVERY = 128  # renders of one page in one application, before it is loaded anew
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +55,7 @@ class RunningBrowser:
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.leases = 0
         self.renders = 0
+        self.weigh_at = WEIGH_EVERY  # renders
         self.retired = self.is_heavy = False  # the pages of a heavy one collect garbage after each render
         self._playwright = playwright
         self._browser = browser
@@ -77,7 +79,8 @@ class RunningBrowser:
         playwright: Playwright | None = None
         try:
             playwright = await asyncio.wait_for(async_playwright().start(), START_S)
-            browser = await asyncio.wait_for(_start(playwright, launcher, chosen, sandbox, rules), START_S)
+            opening = chromium.start(playwright, launcher.script, chosen, sandbox=sandbox, rules=rules, limit_s=START_S)
+            browser = await asyncio.wait_for(opening, START_S)
         except BaseException as error:  # also a cancelled start must leave no process
             launcher.end()
             if playwright is not None:
@@ -152,8 +155,16 @@ class RunningBrowser:
         if in_app is None or not await lease.call(lease.page.evaluate(readiness.SETTLED, SETTLE_MS), RESET_S):
             await lease.call(lease.page.goto("about:blank", wait_until="commit"), RESET_S)
             lease.spec = None
-        if self.is_heavy or not lease.uses % COLLECT_EVERY:
-            await lease.call(lease.cdp.send("HeapProfiler.collectGarbage"), RESET_S)
+        # An application that stays is large: collecting takes it as long as a render, and V8 knows when it is due.
+        if self.is_heavy or (lease.spec is None and not lease.uses % COLLECT_EVERY):
+            await lease.collect_garbage(RESET_S)
+
+    async def lighten(self) -> None:
+        """Have the pages that are not lent let go of what nobody uses any more; those that are, when given back."""
+        self.is_heavy = True
+        for lease in [lease for identity in self._identities.values() for lease in identity.idle]:
+            with contextlib.suppress(VitrineError, PlaywrightError, TimeoutError):  # whoever takes it learns of that
+                await lease.collect_garbage(RESET_S)
 
     async def memory_mib(self) -> float:
         return await asyncio.to_thread(processes.memory_mib, self.pid)
@@ -270,22 +281,6 @@ class RunningBrowser:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         task.add_done_callback(lambda done: done.cancelled() or done.exception())  # gone already is as good
-
-
-async def _start(
-    playwright: Playwright, launcher: processes.Launcher, chosen: ChosenBrowser, sandbox: bool, rules: str
-) -> Browser:
-    return await playwright.chromium.launch(
-        executable_path=launcher.script,
-        args=chromium.arguments(rules),
-        chromium_sandbox=sandbox,
-        # Signals are ours to handle: a browser that left by itself on SIGTERM would fail the renders being drained.
-        handle_sigint=False,
-        handle_sigterm=False,
-        handle_sighup=False,
-        env=chromium.environment(chosen),
-        timeout=START_S * 1000,
-    )
 
 
 def _tell(lost: asyncio.Future[str], reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Finding a Chromium, deciding about its sandbox, and the flags it runs with."""
+"""Finding a Chromium, deciding about its sandbox, starting it, and the flags it runs with."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import structlog
+from playwright.async_api import Browser, Playwright
 
 from services.renderer import webgl
 from shared.errors import BrowserUnavailable
@@ -94,6 +95,23 @@ def warn_no_sandbox(reason: str) -> None:
     )
 
 
+async def start(
+    playwright: Playwright, program: Path, chosen: ChosenBrowser, *, sandbox: bool, rules: str, limit_s: float
+) -> Browser:
+    """Start it through `program`, a script that runs it. Raises Playwright's Error with the browser's own words."""
+    return await playwright.chromium.launch(
+        executable_path=program,
+        args=arguments(rules),
+        chromium_sandbox=sandbox,
+        # Signals are ours to handle: a browser that left by itself on SIGTERM would fail the renders being drained.
+        handle_sigint=False,
+        handle_sigterm=False,
+        handle_sighup=False,
+        env=environment(chosen),
+        timeout=limit_s * 1000,
+    )
+
+
 def arguments(resolver_rules: str) -> list[str]:
     """Flags beyond Playwright's own: quiet offline, the same pixels everywhere, no way around the resolver rule."""
     return [
@@ -112,6 +130,8 @@ def arguments(resolver_rules: str) -> list[str]:
         "--disable-lcd-text",  # coloured fringes look wrong once a picture is scaled or put on another ground
         "--disable-partial-raster",
         "--disable-notifications",
+        # A page that waits for its next render is not done: its code stays, and the pool weighs it (docs/adr/0041).
+        "--js-flags=--no-memory-reducer,--no-flush-bytecode",
     ]
 
 

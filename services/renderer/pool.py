@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import structlog
 
 from services.renderer import chromium, processes
-from services.renderer.browser import RunningBrowser
+from services.renderer.browser import WEIGH_EVERY, RunningBrowser
 from services.renderer.egress import Egress, pair_of, parse_pair, resolver_rules
 from services.renderer.lease import Lease
 from services.renderer.memory import allowance_mib
@@ -29,7 +29,6 @@ from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 CLEAN_UP_S = 0.8  # after an interrupt dramatiq gives a coroutine 1.0 s
-WEIGH_EVERY = 10  # renders between two looks at the browser's memory
 BULK_NICE = 10  # a tenth of a core where a viewer's render wants it too; all of it where none does
 RESOLVE_S = 3.0  # between two looks whether hosts are still where the browser was told
 Reason = Literal["first", "recycle", "crash"]
@@ -160,7 +159,6 @@ class BrowserPool:
     async def _end(self, browser: RunningBrowser, lease: Lease | None) -> None:
         """Give the page back, and its slot then; go on without waiting for that after CLEAN_UP_S."""
         browser.renders += 1
-        is_due = browser.renders % WEIGH_EVERY == 0
         self._stats.renders += 1
         if browser.renders >= self._settings.browser_renders:
             browser.retired = True
@@ -169,7 +167,8 @@ class BrowserPool:
             cleared = self._spawn(self._clear(browser, lease))
             cleared.add_done_callback(lambda _: self._slots.release())
             await asyncio.wait({cleared}, timeout=CLEAN_UP_S)
-        if is_due and browser.is_alive:
+        if browser.renders >= browser.weigh_at and browser.is_alive:
+            browser.weigh_at = browser.renders + WEIGH_EVERY  # so that two renders that end together weigh it once
             self._spawn(self._weigh(browser))
         self._close_if_done(browser)
 
@@ -185,8 +184,12 @@ class BrowserPool:
         """Retire a browser that is too heavy twice: in between its pages let go of what nobody uses any more."""
         self._stats.memory_mib = memory = await browser.memory_mib()
         limit = self._settings.browser_memory_mib or self._allowance_mib
-        was_heavy, browser.is_heavy = browser.is_heavy, memory > limit
-        if was_heavy and browser.is_heavy:
+        if memory <= limit:
+            browser.is_heavy = False
+        elif not browser.is_heavy:
+            browser.weigh_at = browser.renders + 2 * self._size  # each page that is in use has been given back by then
+            await browser.lighten()
+        else:
             log.info("browser_too_heavy", memory_mib=round(memory), limit_mib=limit)
             browser.retired = True
             self._close_if_done(browser)

@@ -70,6 +70,29 @@ async def test_a_thumbnail_draws_the_rows_that_it_shows_and_a_screenshot_all(ren
     assert 9 <= shown[0] <= 12 < shown[1] == 25, "three rows of them are in view"
 
 
+async def test_a_thumbnail_queries_the_rows_that_it_shows(render, superset, ids):
+    target = dashboard(ids["Featured Charts"])
+    await render(target, thumbnail=Size(800, 600))  # the application is loaded
+    before = len(superset.processes[0].log)
+    await render(target, thumbnail=Size(800, 600))
+    queries = superset.processes[0].log[before:].count('"POST /api/v1/chart/data')
+    assert 9 <= queries <= 12, "of 25 charts"
+
+
+async def test_a_page_lets_go_of_the_dashboards_that_it_showed(render, ids):
+    """Superset's own front end keeps them; a page shows a hundred before it is loaded anew."""
+    nodes = []
+
+    async def weigh(lease):
+        await lease.collect_garbage(10)
+        nodes.append((await lease.cdp.send("Memory.getDOMCounters"))["nodes"])
+
+    for _ in range(6):
+        render.watch = weigh
+        await render(dashboard(ids["Slack Dashboard"]))
+    assert nodes[-1] < nodes[1] * 1.3, nodes
+
+
 async def test_every_bundled_dashboard_is_complete_and_looks_the_same_inside_the_application(render, ids):
     """Thumbnails and screenshots, which wait for other things, in random order."""
     wanted = [(title, thumbnail) for title in DASHBOARDS for thumbnail in (None, Size(800, 600))]

@@ -45,13 +45,24 @@ CHART = replace(
 
 # As the application's own links do: nothing is fetched or run twice. Then it waits where nothing is shown.
 MOVE = 'history.pushState({}, "", url); dispatchEvent(new PopStateEvent("popstate", {state: {}}));'
+# A feature of Superset's own, read whenever a chart might ask: rows that are not drawn are not queried either.
+DEFER = "window.featureFlags = {...window.featureFlags, DASHBOARD_VIRTUALIZATION_DEFER_DATA: true};"
+# Each chart that was shown stays in react-loadable's list of what to preload, with all that it drew. Preloading empties
+# the list, and loads nothing, as all of it is there; of what could not be loaded the chart itself has told. The page
+# has several copies of webpack's runtime, and only one of them has this list (docs/adr/0041).
+FORGET = """window.webpackChunksuperset?.push([[Symbol()], {}, (require) => {
+        for (const { exports } of Object.values(require.c ?? {}))
+          if (typeof exports?.preloadAll === "function") exports.preloadAll().catch(() => null);
+      }]);"""
 IN_APP = InApp(
     "superset",
-    open=f"url => {{ {MOVE} return 200; }}",
+    open=f"url => {{ {DEFER} {MOVE} return 200; }}",
     clear=f"""() => new Promise((gone) => {{
       const url = {IDLE!r}; {MOVE}
       const look = () => (document.querySelector({DASHBOARD.root!r}) ? setTimeout(look, 20) : gone());
       look();
+    }}).then(() => {{
+      {FORGET}
     }})""",
 )
 

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from services.renderer.browser import RunningBrowser
 from services.renderer.chromium import find_chromium
 from services.renderer.pool import BrowserPool
 from shared.catalog.port import InApp, Page
@@ -170,13 +171,47 @@ async def test_a_browser_that_weighs_too_much_is_recycled(make_pool: MakePool, s
     pool = await make_pool(browser_memory_mib=200)
     render = Rendering(pool, site)
     pool._settings = pool._settings.model_copy(update={"browser_memory_mib": 20})
-    for _ in range(15):
+    for _ in range(13):
         await render("one-chart")
     assert pool.stats["memory_mib"] > 20
     assert not pool.stats["recycled"], "first its pages collect garbage"
     for _ in range(7):
         await render("one-chart")
     assert pool.stats["recycled"] == 1
+
+
+async def test_renders_that_end_together_weigh_their_browser_once(
+    make_pool: MakePool, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = await make_pool(render_threads=4)
+    render = Rendering(pool, site)
+    weigh, looks = RunningBrowser.memory_mib, []
+
+    async def look(browser: RunningBrowser) -> float:
+        looks.append(browser.renders)
+        return await weigh(browser)
+
+    monkeypatch.setattr(RunningBrowser, "memory_mib", look)
+    for _ in range(6):
+        await asyncio.gather(*(render("one-chart") for _ in range(4)))
+
+    async def has_looked_twice() -> bool:
+        return len(looks) >= 2
+
+    await wait_until_async(has_looked_twice, 10, "two looks in 24 renders")
+    assert len(looks) == 2, looks
+
+
+async def test_the_idle_pages_of_a_heavy_browser_collect_their_garbage(make_pool: MakePool, site: Site) -> None:
+    pool = await make_pool()
+    async with pool.lease("ann", soon()) as lease:
+        await lease.page.goto(site.url("one-chart"))
+        lease.spec = Page(site.url("one-chart"), RULE, in_app=InApp("app", open="url => 200", clear="() => null"))
+    await lease.page.evaluate("() => { for (let i = 0; i < 40; i++) window.last = new Array(250_000).fill(i); }")
+    before = (await lease.cdp.send("Runtime.getHeapUsage"))["usedSize"]
+    await current(pool).lighten()
+    after = (await lease.cdp.send("Runtime.getHeapUsage"))["usedSize"]
+    assert after < before / 2
 
 
 @pytest.mark.parametrize(("clear", "is_same"), [("setTimeout(done, 1500)", True), ("null", False)])
