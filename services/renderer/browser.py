@@ -29,10 +29,10 @@ START_S = 30.0
 PAGE_S = 10.0  # to open a context or a page
 CLOSE_S = 5.0
 RESET_S = 5.0  # to clear a page after a render: it may be busy; one that takes longer is closed
-COLLECT_EVERY = 8  # loads of one page: V8 keeps dead ones of 25 MB each until it must; 40 ms of collecting ends that
+COLLECT_EVERY = 8  # renders of a page that is left: V8 keeps dead ones of 25 MB each until it must; 40 ms end that
 SETTLE_MS = 1_000  # for what a page still asks for; one that asks on is loaded anew
 WEIGH_EVERY = 10  # renders between two looks at the browser's memory
-RELOAD_EVERY = 128  # renders of one page in one application, before it is loaded anew
+RELOAD_EVERY = 64  # renders of one page in one application, before it is loaded anew
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +55,7 @@ class RunningBrowser:
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.leases = 0
         self.renders = 0
-        self.weigh_at = WEIGH_EVERY  # renders
+        self.weigh_at = WEIGH_EVERY  # so many renders: then it is weighed next
         self.retired = self.is_heavy = False  # the pages of a heavy one collect garbage after each render
         self._playwright = playwright
         self._browser = browser
@@ -149,22 +149,25 @@ class RunningBrowser:
     async def _clear(self, lease: Lease) -> None:
         """What can show another target keeps its code; anything else, and that too now and then, goes wholly."""
         lease.uses += 1
+        lease.uncollected += 1
         in_app = lease.spec.in_app if lease.spec is not None and lease.uses % RELOAD_EVERY else None
         if in_app is not None:
             await lease.call(lease.page.evaluate(in_app.clear), RESET_S)
         if in_app is None or not await lease.call(lease.page.evaluate(readiness.SETTLED, SETTLE_MS), RESET_S):
             await lease.call(lease.page.goto("about:blank", wait_until="commit"), RESET_S)
             lease.spec = None
-        # An application that stays is large: collecting takes it as long as a render, and V8 knows when it is due.
-        if self.is_heavy or (lease.spec is None and not lease.uses % COLLECT_EVERY):
+        # An application that stays may be large: collecting takes long then, and V8 knows when it is due.
+        if self.is_heavy or (lease.spec is None and lease.uncollected >= COLLECT_EVERY):
             await lease.collect_garbage(RESET_S)
 
     async def lighten(self) -> None:
-        """Have the pages that are not lent let go of what nobody uses any more; those that are, when given back."""
+        """Have idle pages let go of what nobody uses any more, one after the other; lent ones do when given back."""
         self.is_heavy = True
-        for lease in [lease for identity in self._identities.values() for lease in identity.idle]:
-            with contextlib.suppress(VitrineError, PlaywrightError, TimeoutError):  # whoever takes it learns of that
-                await lease.collect_garbage(RESET_S)
+        for identity in list(self._identities.values()):
+            for lease in identity.idle[:]:
+                if lease in identity.idle and self.is_alive and not self.retired:  # it may be lent by now
+                    with contextlib.suppress(VitrineError, PlaywrightError, TimeoutError):  # who takes it learns of it
+                        await lease.collect_garbage(RESET_S)
 
     async def memory_mib(self) -> float:
         return await asyncio.to_thread(processes.memory_mib, self.pid)

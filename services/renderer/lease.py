@@ -38,6 +38,7 @@ class Lease:
     denied: list[str] = field(default_factory=list)  # main-frame URLs that egress refused, in this lease
     broken_off: str = ""  # the network's word for why the page's document ended before its end, in this lease
     uses: int = 0  # renders of this page so far
+    uncollected: int = 0  # renders since it last was made to collect its garbage
     tainted: bool = False  # the page is not fit for another render
     spec: PageSpec | None = None  # what is rendered, or was last: its application need not be loaded again
     is_guarded: bool = False  # its requests pass services/renderer/guard.py
@@ -55,6 +56,7 @@ class Lease:
 
     async def collect_garbage(self, timeout_s: float) -> None:
         """Have the page let go of what nobody uses any more; raises as `call`."""
+        self.uncollected = 0
         await self.call(self.cdp.send("HeapProfiler.collectGarbage"), timeout_s)
 
 

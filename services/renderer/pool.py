@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -101,6 +102,8 @@ class BrowserPool:
     async def drain(self) -> None:
         """Take no more leases, wait for the running ones, close the browser. Safe to call twice, or without a start."""
         self._draining = True
+        if self._browser is not None:
+            self._browser.retired = True  # nobody needs it lighter
         for _ in range(self._size):
             await self._slots.acquire()
         while self._background:  # pages being cleared, retired browsers being closed
@@ -186,13 +189,14 @@ class BrowserPool:
         limit = self._settings.browser_memory_mib or self._allowance_mib
         if memory <= limit:
             browser.is_heavy = False
-        elif not browser.is_heavy:
-            browser.weigh_at = browser.renders + 2 * self._size  # each page that is in use has been given back by then
-            await browser.lighten()
-        else:
+        elif browser.is_heavy:
             log.info("browser_too_heavy", memory_mib=round(memory), limit_mib=limit)
             browser.retired = True
             self._close_if_done(browser)
+        elif not browser.retired:
+            browser.weigh_at = sys.maxsize  # not before they are done
+            await browser.lighten()
+            browser.weigh_at = browser.renders + 2 * self._size  # by then most lent ones have been given back
 
     def _close_if_done(self, browser: RunningBrowser) -> None:
         if browser is not self._browser and not browser.leases and browser.is_alive:

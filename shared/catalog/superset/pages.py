@@ -52,7 +52,7 @@ DEFER = "window.featureFlags = {...window.featureFlags, DASHBOARD_VIRTUALIZATION
 # has several copies of webpack's runtime, and only one of them has this list (docs/adr/0041).
 FORGET = """window.webpackChunksuperset?.push([[Symbol()], {}, (require) => {
         for (const { exports } of Object.values(require.c ?? {}))
-          if (typeof exports?.preloadAll === "function") exports.preloadAll().catch(() => null);
+          if (exports?.preloadAll && exports.preloadReady) exports.preloadAll().catch(() => null);
       }]);"""
 IN_APP = InApp(
     "superset",

@@ -180,6 +180,17 @@ async def test_a_browser_that_weighs_too_much_is_recycled(make_pool: MakePool, s
     assert pool.stats["recycled"] == 1
 
 
+async def test_a_browser_that_was_heavy_once_is_kept(make_pool: MakePool, site: Site) -> None:
+    pool = await make_pool(browser_memory_mib=200)
+    render = Rendering(pool, site)
+    for limit_mib, renders in ((20, 11), (4000, 8)):
+        pool._settings = pool._settings.model_copy(update={"browser_memory_mib": limit_mib})
+        for _ in range(renders):
+            await render("one-chart")
+        assert current(pool).is_heavy == (limit_mib == 20)
+    assert not pool.stats["recycled"]
+
+
 async def test_renders_that_end_together_weigh_their_browser_once(
     make_pool: MakePool, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,16 +213,24 @@ async def test_renders_that_end_together_weigh_their_browser_once(
     assert len(looks) == 2, looks
 
 
-async def test_the_idle_pages_of_a_heavy_browser_collect_their_garbage(make_pool: MakePool, site: Site) -> None:
+GARBAGE = "() => { for (let i = 0; i < 40; i++) window.last = new Array(250_000).fill(i); }"
+
+
+@pytest.mark.parametrize("is_lent", [False, True])
+async def test_the_pages_of_a_heavy_browser_collect_their_garbage(
+    make_pool: MakePool, site: Site, is_lent: bool
+) -> None:
     pool = await make_pool()
     async with pool.lease("ann", soon()) as lease:
         await lease.page.goto(site.url("one-chart"))
         lease.spec = Page(site.url("one-chart"), RULE, in_app=InApp("app", open="url => 200", clear="() => null"))
-    await lease.page.evaluate("() => { for (let i = 0; i < 40; i++) window.last = new Array(250_000).fill(i); }")
-    before = (await lease.cdp.send("Runtime.getHeapUsage"))["usedSize"]
-    await current(pool).lighten()
-    after = (await lease.cdp.send("Runtime.getHeapUsage"))["usedSize"]
-    assert after < before / 2
+        if is_lent:
+            await current(pool).lighten()
+            await lease.page.evaluate(GARBAGE)
+    if not is_lent:
+        await lease.page.evaluate(GARBAGE)
+        await current(pool).lighten()
+    assert (await lease.cdp.send("Runtime.getHeapUsage"))["usedSize"] < 20_000_000, "of 80 MB"
 
 
 @pytest.mark.parametrize(("clear", "is_same"), [("setTimeout(done, 1500)", True), ("null", False)])
