@@ -55,7 +55,7 @@ class RunningBrowser:
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.leases = 0
         self.renders = 0
-        self.weigh_at = WEIGH_EVERY  # so many renders: then it is weighed next
+        self.weigh_at = WEIGH_EVERY  # the count of renders at which it is weighed next
         self.retired = self.is_heavy = False  # the pages of a heavy one collect garbage after each render
         self._playwright = playwright
         self._browser = browser

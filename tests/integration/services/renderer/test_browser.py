@@ -187,7 +187,11 @@ async def test_a_browser_that_was_heavy_once_is_kept(make_pool: MakePool, site: 
         pool._settings = pool._settings.model_copy(update={"browser_memory_mib": limit_mib})
         for _ in range(renders):
             await render("one-chart")
-        assert current(pool).is_heavy == (limit_mib == 20)
+
+        async def is_weighed(heavy: bool = limit_mib == 20) -> bool:
+            return bool(current(pool).is_heavy == heavy)
+
+        await wait_until_async(is_weighed, 10, f"its weight against {limit_mib} MiB")
     assert not pool.stats["recycled"]
 
 
