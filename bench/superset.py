@@ -26,7 +26,7 @@ from tests.harness.superset import ADMIN, PASSWORD, READER, SECRET_KEY
 ROOT = Path(__file__).parents[1]
 IN_FLIGHT = 2  # at a time, on every side
 GIVE_UP_S = 900
-WARM_UPS = 3  # each of our pages has shown each dashboard, as in a worker that has run for a while
+WARM_UPS = 8  # each of our pages has shown each dashboard some four times, as in a worker that has run for a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Sides:
 
 
 def run(*, quick: bool) -> Report:
-    rounds, size = (1, 2) if quick else (2, 9)
+    rounds, size = (1, 2) if quick else (3, 9)
     before = Conditions(f"{rounds} interleaved rounds of {size} dashboards")
     with open_sides() as opened:
         ids, sides = opened.dashboards, opened.all

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import time
 from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -32,7 +33,7 @@ RESET_S = 5.0  # to clear a page after a render: it may be busy; one that takes 
 COLLECT_EVERY = 8  # renders of a page that is left: V8 keeps dead ones of 25 MB each until it must; 40 ms end that
 SETTLE_MS = 1_000  # for what a page still asks for; one that asks on is loaded anew
 WEIGH_EVERY = 10  # renders between two looks at the browser's memory
-RELOAD_EVERY = 64  # renders of one page in one application, before it is loaded anew
+RELOAD_EVERY = 256  # renders of one page in one application, before it is loaded anew
 
 
 @dataclass(slots=True, eq=False)
@@ -56,7 +57,8 @@ class RunningBrowser:
         self.leases = 0
         self.renders = 0
         self.weigh_at = WEIGH_EVERY  # the count of renders at which it is weighed next
-        self.retired = self.is_heavy = False  # the pages of a heavy one collect garbage after each render
+        self.retired = self._closing = False
+        self.heavy_since: float | None = None  # monotonic; since then each of its pages collects its garbage once
         self._playwright = playwright
         self._browser = browser
         self._launcher = launcher
@@ -67,7 +69,6 @@ class RunningBrowser:
         self._clock = itertools.count()
         self._script = readiness.init_script()
         self._watched: list[int] = []
-        self._closing = False
         self._background: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -157,12 +158,13 @@ class RunningBrowser:
             await lease.call(lease.page.goto("about:blank", wait_until="commit"), RESET_S)
             lease.spec = None
         # An application that stays may be large: collecting takes long then, and V8 knows when it is due.
-        if self.is_heavy or (lease.spec is None and lease.uncollected >= COLLECT_EVERY):
+        is_left = lease.spec is None and lease.uncollected >= COLLECT_EVERY
+        if is_left or (self.heavy_since is not None and lease.collected_at <= self.heavy_since):
             await lease.collect_garbage(RESET_S)
 
     async def lighten(self) -> None:
         """Have idle pages let go of what nobody uses any more, one after the other; lent ones do when given back."""
-        self.is_heavy = True
+        self.heavy_since = time.monotonic()
         for identity in list(self._identities.values()):
             for lease in identity.idle[:]:
                 if lease in identity.idle and self.is_alive and not self.retired:  # it may be lent by now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -39,6 +40,7 @@ class Lease:
     broken_off: str = ""  # the network's word for why the page's document ended before its end, in this lease
     uses: int = 0  # renders of this page so far
     uncollected: int = 0  # renders since it last was made to collect its garbage
+    collected_at: float = 0.0  # monotonic: when that was
     tainted: bool = False  # the page is not fit for another render
     spec: PageSpec | None = None  # what is rendered, or was last: its application need not be loaded again
     is_guarded: bool = False  # its requests pass services/renderer/guard.py
@@ -56,7 +58,7 @@ class Lease:
 
     async def collect_garbage(self, timeout_s: float) -> None:
         """Have the page let go of what nobody uses any more; raises as `call`."""
-        self.uncollected = 0
+        self.uncollected, self.collected_at = 0, time.monotonic()
         await self.call(self.cdp.send("HeapProfiler.collectGarbage"), timeout_s)
 
 

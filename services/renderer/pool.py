@@ -188,8 +188,8 @@ class BrowserPool:
         self._stats.memory_mib = memory = await browser.memory_mib()
         limit = self._settings.browser_memory_mib or self._allowance_mib
         if memory <= limit:
-            browser.is_heavy = False
-        elif browser.is_heavy:
+            browser.heavy_since = None
+        elif browser.heavy_since is not None:
             log.info("browser_too_heavy", memory_mib=round(memory), limit_mib=limit)
             browser.retired = True
             self._close_if_done(browser)

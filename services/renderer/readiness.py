@@ -30,7 +30,8 @@ EXPRESSION = """async question => window.__vitrine_readiness__
      unserved: window.__vitrine_unserved__()}
   : {state: "waiting", blockers: [{what: "loading", id: "", title: ""}], unserved: []}"""
 SETTLED = "ms => window.__vitrine_readiness__.settle(ms)"
-SCRIPTS = ("static/files.js", "static/readiness.js", "static/hasten.js")  # the last changes the clocks
+# hasten.js is the last: it changes the clocks.
+SCRIPTS = ("static/files.js", "static/readiness.js", "static/listening.js", "static/hasten.js")
 
 _WAITING_FOR = {
     "loading": "the page was still loading",

@@ -79,8 +79,9 @@ async def test_a_thumbnail_queries_the_rows_that_it_shows(render, superset, ids)
     assert 9 <= queries <= 12, "of 25 charts"
 
 
-async def test_a_page_lets_go_of_the_dashboards_that_it_showed(render, ids):
-    """Superset's own front end keeps them, and a page shows 64 before it is loaded anew."""
+@pytest.mark.parametrize("title", ["Slack Dashboard", "deck.gl Demo"])
+async def test_a_page_lets_go_of_the_dashboards_that_it_showed(render, ids, title):
+    """Superset's own front end and its maps keep them, and a page shows hundreds before it is loaded anew."""
     nodes, elements = [], []
 
     async def weigh(lease):
@@ -90,7 +91,7 @@ async def test_a_page_lets_go_of_the_dashboards_that_it_showed(render, ids):
 
     for _ in range(6):
         render.watch = weigh
-        await render(dashboard(ids["Slack Dashboard"]))
+        await render(dashboard(ids[title]))
     assert (nodes[-1] - nodes[1]) / 4 < elements[-1] / 4, "what each further one leaves, and what one has"
 
 

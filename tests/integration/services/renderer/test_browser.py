@@ -190,7 +190,7 @@ async def test_a_browser_that_was_heavy_once_is_kept(make_pool: MakePool, site: 
             await render("one-chart")
 
         async def is_weighed(heavy: bool = limit_mib == 20) -> bool:
-            return bool(current(pool).is_heavy == heavy)
+            return (current(pool).heavy_since is not None) == heavy
 
         await wait_until_async(is_weighed, 10, f"its weight against {limit_mib} MiB")
     assert not pool.stats["recycled"]
@@ -246,6 +246,63 @@ async def test_the_pages_of_a_heavy_browser_collect_their_garbage(
         assert await heap_bytes(lease) > 60_000_000
         await current(pool).lighten()
     assert await heap_bytes(lease) < 20_000_000
+
+
+async def test_a_page_of_a_heavy_browser_collects_once_until_it_is_weighed_again(
+    make_pool: MakePool, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = await make_pool()
+    collect, collected = Lease.collect_garbage, []
+
+    async def count(lease: Lease, timeout_s: float) -> None:
+        collected.append(lease)
+        await collect(lease, timeout_s)
+
+    monkeypatch.setattr(Lease, "collect_garbage", count)
+    spec = Page(site.url("one-chart"), RULE, in_app=InApp("app", open="url => 200", clear="() => null"))
+    async with pool.lease("ann", soon()) as lease:
+        await lease.page.goto(spec.url)
+        lease.spec = spec
+    assert collected == [], "not while it is light"
+    for times in (1, 2):
+        await current(pool).lighten()
+        for _ in range(3):
+            async with pool.lease("ann", soon()) as again:
+                assert again is lease
+        assert collected == [lease] * times
+
+
+# What waits for a media query to change holds a megabyte, and the page itself no longer holds it.
+LISTENING = """([query, way]) => {
+  const held = {bytes: new Array(100_000).fill(0.5)};
+  matchMedia(query)[way](...(way === "addListener" ? [] : ["change"]), () => { window.heard = held.bytes.length; });
+  window.reference = new WeakRef(held);
+}"""
+
+
+@pytest.mark.parametrize("way", ["addEventListener", "addListener"])
+@pytest.mark.parametrize(
+    ("query", "is_kept"),
+    [
+        ("(resolution: 1dppx)", False),
+        ("(-webkit-min-device-pixel-ratio: 2)", False),
+        ("(max-width: 600px)", True),
+        ("(max-width: 600px) and (min-resolution: 1dppx)", True),
+    ],
+)
+async def test_a_page_keeps_nobody_who_waits_for_another_pixel_ratio(
+    make_pool: MakePool, site: Site, way: str, query: str, is_kept: bool
+) -> None:
+    """Maps wait so, each with all that it drew, and Superset's pages show one after the other."""
+    pool = await make_pool()
+    async with pool.lease("ann", soon()) as lease:
+        await lease.page.goto(site.url("one-chart"))
+        await lease.page.evaluate(LISTENING, [query, way])
+        await lease.collect_garbage(10)
+        assert await lease.page.evaluate("() => reference.deref() !== undefined") == is_kept
+        await lease.page.set_viewport_size({"width": 500, "height": 400})
+        await lease.page.evaluate("() => new Promise(requestAnimationFrame)")
+        assert await lease.page.evaluate("() => window.heard ?? 0") == (100_000 if is_kept else 0)
 
 
 @pytest.mark.parametrize(("clear", "is_same"), [("setTimeout(done, 1500)", True), ("null", False)])
