@@ -26,7 +26,7 @@ from tests.harness.superset import ADMIN, PASSWORD, READER, SECRET_KEY
 ROOT = Path(__file__).parents[1]
 IN_FLIGHT = 2  # at a time, on every side
 GIVE_UP_S = 900
-POLL_S = 0.2  # theirs wait for a message instead; no front end asks more often
+POLL_S = 0.2  # theirs waits for a message instead; no front end asks more often
 WARM_UPS = 8  # each of our pages has shown each dashboard some four times, as in a worker that has run for a while
 
 

@@ -58,7 +58,7 @@ class RunningBrowser:
         self.renders = 0
         self.weigh_at = WEIGH_EVERY  # the count of renders at which it is weighed next
         self.retired = self._closing = False
-        self.heavy_since: float | None = None  # monotonic; since then each of its pages collects its garbage once
+        self.heavy_since: float | None = None  # monotonic; whatever page did not collect its garbage since then does
         self._playwright = playwright
         self._browser = browser
         self._launcher = launcher
@@ -108,10 +108,6 @@ class RunningBrowser:
     @property
     def is_alive(self) -> bool:
         return not self.lost.done() and not self._closing
-
-    @property
-    def contexts(self) -> int:
-        return len(self._identities)
 
     async def take(self, executor: str) -> Lease:
         """A page of the executor's own context: a warm one where there is one. Raises BrowserCrashed."""
@@ -163,13 +159,14 @@ class RunningBrowser:
             await lease.collect_garbage(RESET_S)
 
     async def lighten(self) -> None:
-        """Have idle pages let go of what nobody uses any more, one after the other; lent ones do when given back."""
-        self.heavy_since = time.monotonic()
+        """Have idle pages let go of what nobody uses any more, one after the other; then lent ones when given back."""
+        began = time.monotonic()
         for identity in list(self._identities.values()):
             for lease in identity.idle[:]:
                 if lease in identity.idle and self.is_alive and not self.retired:  # it may be lent by now
                     with contextlib.suppress(VitrineError, PlaywrightError, TimeoutError):  # who takes it learns of it
                         await lease.collect_garbage(RESET_S)
+        self.heavy_since = began
 
     async def memory_mib(self) -> float:
         return await asyncio.to_thread(processes.memory_mib, self.pid)

@@ -58,8 +58,9 @@ class Lease:
 
     async def collect_garbage(self, timeout_s: float) -> None:
         """Have the page let go of what nobody uses any more; raises as `call`."""
-        self.uncollected, self.collected_at = 0, time.monotonic()
+        began = time.monotonic()
         await self.call(self.cdp.send("HeapProfiler.collectGarbage"), timeout_s)
+        self.uncollected, self.collected_at = 0, began
 
 
 async def bounded(awaitable: Awaitable[T], timeout_s: float, lost: asyncio.Future[str] | None = None) -> T:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from shared.catalog.port import Wanted
@@ -89,6 +91,16 @@ async def test_a_cold_chart_is_queried_once_and_needs_no_right_to_warm(make_cata
 async def test_what_the_executor_may_not_see_is_not_warmed(make_catalog, made):
     with pytest.raises(NotFound):
         await outcomes(make_catalog(), dashboard(made["Mixed"]), "eve")
+
+
+@pytest.mark.parametrize("dashboard_id", [None, "Filtered"])
+async def test_what_the_executor_may_no_longer_see_is_not_warmed(make_catalog, made, dashboard_id):
+    """As when somebody loses it after the run was planned."""
+    target = chart(made["Genders"]) if dashboard_id is None else dashboard(made[dashboard_id])
+    catalog = make_catalog()
+    (part,) = catalog.parts(target, "admin", ViewState())
+    with pytest.raises(NotFound, match="There is no such chart"):
+        await catalog.warm(replace(part, executor="eve"), Wanted(force=True), run_id="run")
 
 
 def test_another_state_than_the_opening_one_is_refused(make_catalog, made):

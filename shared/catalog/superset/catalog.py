@@ -205,11 +205,14 @@ class SupersetCatalog(Catalog):
     def _see(self, principal: Principal, target: Target) -> None:
         """Raises NotFound when the principal may not see it now. Costs Superset less than a row of its list."""
         self._check(principal, target)
-        path = f"/api/v1/{target.kind}/{target.id}"
-        try:
-            self._as(principal, lambda who: self._client.get(path, who, columns=["id"]))
-        except NotFound:
-            raise _not_found(target.kind) from None
+
+        def look(who: Credential) -> None:
+            try:
+                self._client.get(f"/api/v1/{target.kind}/{int(target.id)}", who, columns=["id"])
+            except NotFound:
+                raise _not_found(target.kind) from None
+
+        self._as(principal, look)
 
     def _row(self, principal: Principal, target: Target) -> dict[str, Any]:
         """The target in Superset's list, as the principal may see it. Raises NotFound."""
