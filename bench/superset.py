@@ -75,7 +75,7 @@ def run(*, quick: bool) -> Report:
             chosen, order = pick.sample(ids, size), pick.sample(list(sides), len(sides))
             for name in order:
                 samples[name].append(sides[name].render(chosen))
-    return _report(samples, size, before)
+        return _report(samples, size, before)  # while all processes are there: what they used is not others'
 
 
 def _report(samples: dict[str, list[Sample]], size: int, before: Conditions) -> Report:

@@ -160,13 +160,16 @@ class RunningBrowser:
 
     async def lighten(self) -> None:
         """Have idle pages let go of what nobody uses any more, one after the other; then lent ones when given back."""
-        began = time.monotonic()
-        for identity in list(self._identities.values()):
-            for lease in identity.idle[:]:
-                if lease in identity.idle and self.is_alive and not self.retired:  # it may be lent by now
-                    with contextlib.suppress(VitrineError, PlaywrightError, TimeoutError):  # who takes it learns of it
-                        await lease.collect_garbage(RESET_S)
-        self.heavy_since = began
+        await self._collect(since := time.monotonic())
+        self.heavy_since = since
+        await self._collect(since)  # what was given back meanwhile
+
+    async def _collect(self, since: float) -> None:
+        for identity, lease in [(owner, idle) for owner in self._identities.values() for idle in owner.idle]:
+            is_idle = lease in identity.idle and self.is_alive and not self.retired  # it may be lent by now
+            if is_idle and lease.collected_at <= since:
+                with contextlib.suppress(VitrineError, PlaywrightError, TimeoutError):  # who takes it learns of it
+                    await lease.collect_garbage(RESET_S)
 
     async def memory_mib(self) -> float:
         return await asyncio.to_thread(processes.memory_mib, self.pid)

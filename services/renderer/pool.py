@@ -195,8 +195,10 @@ class BrowserPool:
             self._close_if_done(browser)
         elif not browser.retired:
             browser.weigh_at = sys.maxsize  # not before they are done
-            await browser.lighten()
-            browser.weigh_at = browser.renders + 2 * self._size  # by then most lent ones have been given back
+            try:
+                await browser.lighten()
+            finally:
+                browser.weigh_at = browser.renders + 2 * self._size  # by then most lent ones have been given back
 
     def _close_if_done(self, browser: RunningBrowser) -> None:
         if browser is not self._browser and not browser.leases and browser.is_alive:

@@ -1,5 +1,6 @@
-// Lets animations end sooner: inside requestAnimationFrame's callbacks, and only there, clocks run faster. What an animation ends in
-// is what it would end in anyway. And what a page draws ahead, for somebody who may scroll there, is not drawn. Installed before a page's own scripts; idle until a page of a catalog that allows it asks for it
+// Lets animations end sooner: inside requestAnimationFrame's callbacks, and only there, clocks run faster. What an animation
+// ends in is what it would end in anyway. And what a page draws ahead, for somebody who may scroll there, is not drawn.
+// Installed before a page's own scripts; idle until a page of a catalog that allows it asks for it
 // (services/renderer/visit.py).
 (() => {
   "use strict";

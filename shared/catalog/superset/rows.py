@@ -47,6 +47,17 @@ def changed_on(row: Mapping[str, Any]) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def chart_of(told: Mapping[str, Any]) -> dict[str, Any]:
+    """A chart as its dashboard tells of it, in the words of the charts' list."""
+    number = str((told.get("form_data") or {}).get("datasource") or "").partition("__")[0]  # "12__table", "None__None"
+    return {
+        "id": told["id"],
+        "slice_name": told.get("slice_name"),
+        "changed_on_utc": told.get("changed_on"),
+        "datasource_id": int(number) if number.isdecimal() else None,
+    }
+
+
 def digest(row: Mapping[str, Any], charts: Sequence[Mapping[str, Any]], datasets: Mapping[int, str]) -> str:
     """Superset's own digest, which is at the end of `thumbnail_url`, joined with what it leaves out: when the charts of
     a dashboard and the datasets of a chart (`datasets`: id → changed on) last changed, and the title.

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -241,6 +241,7 @@ async def test_the_pages_of_a_heavy_browser_collect_their_garbage(
             await current(pool).lighten()
             await lease.page.evaluate(GARBAGE)
             assert await heap_bytes(lease) > 60_000_000
+    await is_cleared(pool)
     if not is_lent:
         await lease.page.evaluate(GARBAGE)
         assert await heap_bytes(lease) > 60_000_000
@@ -248,37 +249,62 @@ async def test_the_pages_of_a_heavy_browser_collect_their_garbage(
     assert await heap_bytes(lease) < 20_000_000
 
 
+async def is_cleared(pool: BrowserPool) -> None:
+    """Until every page that was lent is given back: who gives one back does not wait for long."""
+    await wait_until_async(lambda: not current(pool).leases, 10, "the pages to be cleared")
+
+
 async def test_a_page_of_a_heavy_browser_collects_once_until_it_is_weighed_again(
     make_pool: MakePool, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An idle one at once; one that is lent when it is given back, and no earlier than the idle ones have done."""
-    pool = await make_pool()
-    collect, collected = Lease.collect_garbage, []
+    """Idle ones at once; one that is lent when it is given back, or after them if it is given back meanwhile."""
+    pool = await make_pool(render_threads=3)
+    collect, collected, may_go_on = Lease.collect_garbage, [], asyncio.Event()
 
     async def count(lease: Lease, timeout_s: float) -> None:
         collected.append(lease.executor)
+        await may_go_on.wait()
         await collect(lease, timeout_s)
 
     monkeypatch.setattr(Lease, "collect_garbage", count)
     spec = Page(site.url("one-chart"), RULE, in_app=InApp("app", open="url => 200", clear="() => null"))
 
-    async def use(executor: str) -> None:
+    async def use(executor: str, *, meanwhile: Any = None) -> None:
         async with pool.lease(executor, soon()) as lease:
             await lease.page.goto(spec.url)
             lease.spec = spec
-        await wait_until_async(lambda: not current(pool).leases, 10, "the page to be cleared")
+            if meanwhile is not None:
+                await meanwhile
+        await is_cleared(pool)
 
     await use("idle")
     assert collected == [], "not while it is light"
-    for times in (1, 2):
-        async with pool.lease("lent", soon()) as lent:
-            await lent.page.goto(spec.url)
-            lent.spec = spec
-            await current(pool).lighten()
-        await wait_until_async(lambda: not current(pool).leases, 10, "the page to be cleared")
-        for executor in ("idle", "lent", "idle", "lent"):
-            await use(executor)
-        assert collected == ["idle", "lent"] * times
+    may_keep, is_lent = asyncio.Event(), asyncio.Event()
+
+    async def keep() -> None:
+        is_lent.set()
+        await may_keep.wait()
+
+    with ExitStack() as in_the_end:  # or a failure would wait for them
+        in_the_end.callback(may_go_on.set)
+        in_the_end.callback(may_keep.set)
+        async with pool.lease("given back", soon()) as lease:
+            lent = asyncio.create_task(use("lent", meanwhile=keep()))
+            await is_lent.wait()
+            lightening = asyncio.create_task(current(pool).lighten())
+            await wait_until_async(lambda: collected, 10, "the idle page to collect")
+            await lease.page.goto(spec.url)
+            lease.spec = spec
+        await wait_until_async(lambda: current(pool).leases == 1, 10, "it to be given back")
+        assert collected == ["idle"], "the others wait for it"
+        may_go_on.set()
+        await lightening
+        assert collected == ["idle", "given back"]
+        may_keep.set()
+        await lent
+    for executor in ("idle", "given back", "lent"):
+        await use(executor)
+    assert collected == ["idle", "given back", "lent"]
 
 
 # What waits for a media query to change holds a megabyte, and the page itself no longer holds it.
@@ -310,9 +336,8 @@ async def test_a_page_keeps_nobody_who_waits_for_another_pixel_ratio(
         await lease.collect_garbage(10)
         assert await lease.page.evaluate("() => reference.deref() !== undefined") == is_kept
         await lease.page.set_viewport_size({"width": 500, "height": 400})
-        await lease.page.evaluate("() => new Promise(requestAnimationFrame)")
         if is_kept:
-            assert await lease.page.evaluate("() => window.heard") == 100_000
+            await lease.page.wait_for_function("() => window.heard === 100_000", timeout=10_000)
 
 
 @pytest.mark.parametrize(("clear", "is_same"), [("setTimeout(done, 1500)", True), ("null", False)])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.catalog.superset.rows import digest, info_of
+from shared.catalog.superset.rows import chart_of, digest, info_of
 from shared.targets import TargetKind
 
 ROW = {
@@ -48,3 +48,15 @@ def test_whatever_the_picture_shows_is_in_the_digest(change):
 def test_without_superset_s_own_digest_the_time_of_change_stands_in():
     row = ROW | {"thumbnail_url": None}
     assert digest(row, [], {}) != digest(row | {"changed_on_utc": "2026-11-27T00:00:00+0000"}, [], {})
+
+
+@pytest.mark.parametrize(("datasource", "number"), [("12__table", 12), ("None__None", None), (None, None)])
+def test_a_chart_of_a_dashboard_is_a_row_of_the_charts_list(datasource, number):
+    told = {"id": 3, "slice_name": "Births", "changed_on": "2026-11-26T13:27:11", "slice_url": "/explore/?slice_id=3"}
+    told |= {"form_data": {"datasource": datasource}}
+    assert chart_of(told) == {
+        "id": 3,
+        "slice_name": "Births",
+        "changed_on_utc": "2026-11-26T13:27:11",
+        "datasource_id": number,
+    }
