@@ -18,6 +18,7 @@ from playwright.async_api import Page, Response, async_playwright
 
 from tests.harness import Superset, wait_until, wait_until_async
 from tests.harness.nginx import Nginx
+from tests.harness.process import run_folder
 from tests.harness.stack import Stack
 from tests.harness.superset import PASSWORD, READER, SECRET_KEY
 
@@ -191,3 +192,15 @@ async def test_the_cards_of_home_and_of_the_chart_list_show_our_pictures(ann, si
     await wait_until_async(some_pictured, PICTURES_S, f"pictures on the cards of {path}", interval_s=2)
     assert set(await ann.evaluate(WIDTHS)) == {800}
     assert {answer.status for answer in answers} <= {200, 202, 302, 304}
+
+
+async def test_no_log_of_ours_holds_a_secret_or_a_session(superset, catalog):
+    """Of whatever these tests did until now, renders with signed sessions among it."""
+    logs = [path.read_text(errors="replace") for path in run_folder().glob("stack-*/*.log")]
+    assert any("rendered" in text for text in logs)
+    cookies = {catalog._sessions.of(name).cookie for name in ("ann", "admin")}
+    with closing(superset.person("ann")) as ann:
+        bearer = ann.headers["Authorization"].removeprefix("Bearer ")
+    for secret in (SECRET_KEY, PASSWORD, *cookies, bearer.rsplit(".", 1)[0]):
+        assert not any(secret in text for text in logs)
+    assert not any('"_user_id"' in text or "session=" in text or "Bearer ey" in text for text in logs)

@@ -90,6 +90,19 @@ async def test_a_dashboard_that_goes_in_mid_render(world, admin, made, end):
     assert await world.kept.picture(plan) == good
 
 
+async def test_data_that_do_not_come_in_time(world, made, monkeypatch):
+    plan = world.kept.plan(dashboard(made["Filtered"]), "ann")
+    assert (await world.kept.draw(plan)).status is Status.UPDATED
+    good = await world.kept.picture(plan)
+    hurried = world.kept._renders._settings.model_copy(update={"render_deadline_s": 6})
+    monkeypatch.setattr(world.kept._renders, "_settings", hurried)
+    async with world.drawing(plan, "/api/v1/chart/data") as drawing:
+        state = await drawing
+    assert (state.status, state.code) == (Status.ERROR, "not_ready")
+    assert "never finished drawing" in state.reason
+    assert await world.kept.picture(plan) == good
+
+
 async def test_a_superset_that_is_restarted_in_mid_render(world, superset, made):
     plan = world.kept.plan(dashboard(made["Filtered"]), "ann")
     assert (await world.kept.draw(plan)).status is Status.UPDATED

@@ -77,6 +77,19 @@ async def test_a_chart_without_a_query_context_is_no_success(make_catalog, ids):
     } == set()
 
 
+async def test_what_superset_s_own_warm_up_refuses_is_a_failure_with_its_reason(make_catalog, made, admin):
+    """A chart that was saved without its query, as the examples are."""
+    like = admin.get(f"/api/v1/chart/{made['Genders']}").json()["result"]
+    births = admin.get("/api/v1/dataset/", params={"q": "(page_size:100)"}).json()["result"]
+    number = next(row["id"] for row in births if row["table_name"] == "birth_names")
+    body = {"slice_name": "Unsaved", "viz_type": like["viz_type"], "params": like["params"]}
+    body |= {"datasource_id": number, "datasource_type": "table"}
+    unsaved = str(admin.post("/api/v1/chart/", json=body).json()["id"])
+    found = await outcomes(make_catalog(), chart(unsaved), force=True)
+    assert found[unsaved].startswith("query_failed: Superset did not warm it: ")
+    assert admin.delete(f"/api/v1/chart/{unsaved}").status_code == 200
+
+
 async def test_a_cold_chart_is_queried_once_and_needs_no_right_to_warm(make_catalog, made, superset):
     """One that no page of these tests shows."""
     number = made["States"]

@@ -221,3 +221,37 @@ async def test_what_a_page_draws_ahead_of_the_view_is_not_drawn_for_a_thumbnail(
         full = thumbnail is None
         await visit.until_ready(lease, spec, render.pool.egress, window=window, full=full, deadline=deadline)
         assert await lease.page.locator("[data-state=drawn]").count() == drawn
+
+
+# How much each clock moves on while 100 ms pass: in frames, and outside of them.
+CLOCKS = """async () => {
+  const read = (time) => ({time, now: performance.now(), date: Date.now(), made: Number(new Date()),
+    truly: document.timeline.currentTime});
+  const framed = () => new Promise((done) => requestAnimationFrame((time) => done(read(time))));
+  const apart = (a, b) => Object.fromEntries(Object.keys(a).map((clock) => [clock, b[clock] - a[clock]]));
+  const out = read(performance.now()), first = await framed();
+  await new Promise((done) => setTimeout(done, 100));
+  const last = await framed();
+  return [apart(first, last), apart(out, read(performance.now()))];
+}"""
+
+
+@pytest.mark.parametrize(("is_hasty", "draws_webgl"), [(True, False), (True, True), (False, False)])
+async def test_only_in_frames_and_until_webgl_is_drawn_a_hasty_page_has_fast_clocks(
+    render: Rendering, is_hasty: bool, draws_webgl: bool
+) -> None:
+    spec = Page(render.site.url("one-chart"), RULE, is_hasty=is_hasty)
+    deadline = datetime.now(UTC) + timedelta(seconds=20)
+    async with render.pool.lease("ann", deadline) as lease:
+        await visit.sign_in(lease, spec, Size(800, 600))
+        await visit.navigate(lease, spec, render.pool.egress, deadline)
+        if draws_webgl:
+            await lease.page.evaluate("() => { document.createElement('canvas').getContext('webgl'); }")
+        framed, outside = await lease.page.evaluate(CLOCKS)
+    for clock, passed in framed.items():  # sixteen times as far, or as far as the frame itself
+        if is_hasty and not draws_webgl and clock != "truly":
+            assert passed > 6 * framed["truly"], clock
+        else:
+            assert passed < 3 * framed["truly"], clock
+    assert outside["now"] == pytest.approx(outside["date"], abs=20)
+    assert outside["now"] < 3 * outside["truly"] + 200, "time goes on as ever"

@@ -56,6 +56,13 @@ def test_an_outage_is_tried_again_and_opens_the_circuit(make_client):
     assert (len(sent), circuit.is_closed) == (3, False)
 
 
+def test_a_read_that_succeeds_at_the_second_try_is_no_failure(make_client):
+    answers = iter([httpx.Response(502), httpx.Response(200, json={"result": 1})])
+    client, circuit, sent = make_client(lambda _: next(answers))
+    assert client.get("/api/v1/me/", WHO) == {"result": 1}
+    assert (len(sent), circuit.is_closed) == (2, True)
+
+
 def test_a_500_that_means_no_is_asked_once_and_no_outage(make_client):
     client, circuit, sent = make_client(status(500))
     for _ in range(4):

@@ -70,6 +70,14 @@ def test_what_superset_does_not_keep_is_no_success(ask):
         ask(SomeSuperset(keeps=False))
 
 
+@pytest.mark.parametrize("status", ["failed", "pending", None])
+def test_another_status_than_success_is_none_though_no_error_is_named(status):
+    superset: Any = SomeSuperset(kept=True)
+    superset.put = lambda *_, **__: {"result": [{"viz_error": None, "viz_status": status}]}
+    with pytest.raises(QueryFailed, match="did not warm it"):
+        warm.warm(superset, WHO, "1", None, [])
+
+
 def test_a_reason_of_superset_s_is_told():
     superset: Any = SomeSuperset()
     superset.put = lambda *_, **__: {"result": [{"viz_error": [{"message": "no such column."}]}]}
