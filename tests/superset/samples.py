@@ -33,14 +33,14 @@ def make_samples(admin: httpx.Client) -> dict[str, str]:
     raw = {"query_mode": "raw", "all_columns": ["name"], "row_limit": 10, "adhoc_filters": [nobody]}
     grouped = {"query_mode": "aggregate", "groupby": ["gender"], "metrics": [count], "row_limit": 10}
     made = {
-        "Broken": _chart(admin, births, "Broken", "big_number_total", {"metric": wrong, "adhoc_filters": []}),
-        "Nothing": _chart(admin, births, "Nothing", "table", raw),
-        "Genders": _chart(admin, births, "Genders", "table", grouped),
-        "Both": _chart(admin, births, "Both", "table", grouped | {"groupby": ["gender", "state"]}),
-        "States": _chart(admin, births, "States", "table", grouped | {"groupby": ["state"]}),
+        "Broken": add_chart(admin, births, "Broken", "big_number_total", {"metric": wrong, "adhoc_filters": []}),
+        "Nothing": add_chart(admin, births, "Nothing", "table", raw),
+        "Genders": add_chart(admin, births, "Genders", "table", grouped),
+        "Both": add_chart(admin, births, "Both", "table", grouped | {"groupby": ["gender", "state"]}),
+        "States": add_chart(admin, births, "States", "table", grouped | {"groupby": ["state"]}),
     }
     asked = {"expressionType": "SQL", "sqlExpression": "gender = '{{ url_param(\"who\") }}'", "clause": "WHERE"}
-    made["Asked"] = _chart(admin, births, "Asked", "table", grouped | {"adhoc_filters": [asked]})
+    made["Asked"] = add_chart(admin, births, "Asked", "table", grouped | {"adhoc_filters": [asked]})
     made["Asking"] = add_dashboard(admin, "Asking", [made["Asked"]], {})
     made["Empty"] = add_dashboard(admin, "Empty", [], {})
     made["Mixed"] = add_dashboard(admin, "Mixed", [made["Broken"], made["Nothing"]], {})
@@ -55,7 +55,8 @@ def make_samples(admin: httpx.Client) -> dict[str, str]:
     return made
 
 
-def _chart(admin: httpx.Client, dataset: int, title: str, kind: str, params: dict[str, Any]) -> str:
+def add_chart(admin: httpx.Client, dataset: int, title: str, kind: str, params: dict[str, Any]) -> str:
+    """Its id."""
     form = {"datasource": f"{dataset}__table", "viz_type": kind, **params}
     metrics = params.get("metrics") or [metric for metric in [params.get("metric")] if metric]
     query = {  # as Superset's page asks, and saves it with a chart

@@ -14,6 +14,7 @@ from shared.warmup.inputs import fill
 from tests.samples.warm import open_workshop
 from tests.superset.asked import Asked
 from tests.superset.conftest import chart, dashboard
+from tests.superset.samples import add_chart, add_dashboard
 
 
 async def outcomes(catalog, target, executor="admin", **wanted):
@@ -58,6 +59,23 @@ async def test_under_default_filters_a_page_finds_its_charts_warm(make_catalog, 
     await render(dashboard(made[title]), executor)
     ((was_cached, rows),) = await asked.answers(number)
     assert (was_cached, {row["gender"] for row in rows}) == (True, {value})
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("force", [False, True])
+async def test_the_page_of_a_plain_dashboard_finds_its_charts_warm(make_catalog, render, made, admin, force):
+    tables = admin.get("/api/v1/dataset/", params={"q": "(page_size:100)"}).json()["result"]
+    births = next(row["id"] for row in tables if row["table_name"] == "birth_names")
+    count = {"expressionType": "SQL", "sqlExpression": "COUNT(*)", "label": f"count {force}"}  # a query of its own
+    params = {"query_mode": "aggregate", "groupby": ["gender"], "metrics": [count], "row_limit": 10}
+    number = add_chart(admin, births, f"Plain {force}", "table", params)
+    plain, asked = dashboard(add_dashboard(admin, f"Plain {force}", [number], {})), Asked()
+    render.watch = asked.listen
+    await render(dashboard(made["Filtered"]))
+    assert await outcomes(make_catalog(), plain, force=force) == {number: "warmed"}
+    await render(plain)
+    ((was_cached, rows),) = await asked.answers(number)
+    assert (was_cached, len(rows)) == (True, 2)
 
 
 async def test_what_is_warmed_anew_under_default_filters_is_read_back(make_catalog, made, superset):
@@ -106,14 +124,14 @@ async def test_what_the_executor_may_not_see_is_not_warmed(make_catalog, made):
         await outcomes(make_catalog(), dashboard(made["Mixed"]), "eve")
 
 
-@pytest.mark.parametrize("dashboard_id", [None, "Filtered"])
-async def test_what_the_executor_may_no_longer_see_is_not_warmed(make_catalog, made, dashboard_id):
-    """As when somebody loses it after the run was planned."""
-    target = chart(made["Genders"]) if dashboard_id is None else dashboard(made[dashboard_id])
+@pytest.mark.parametrize("whole", [chart, dashboard])
+@pytest.mark.parametrize(("executor", "why"), [("eve", "There is no such chart"), ("nobody", "no such active user")])
+async def test_what_the_executor_may_no_longer_see_is_not_warmed(make_catalog, made, whole, executor, why):
+    """As when somebody loses it, or goes, after the run was planned."""
     catalog = make_catalog()
-    (part,) = catalog.parts(target, "admin", ViewState())
-    with pytest.raises(NotFound, match="There is no such chart"):
-        await catalog.warm(replace(part, executor="eve"), Wanted(force=True), run_id="run")
+    (part,) = catalog.parts(whole(made["Genders" if whole is chart else "Filtered"]), "admin", ViewState())
+    with pytest.raises(NotFound, match=why):
+        await catalog.warm(replace(part, executor=executor), Wanted(force=True), run_id="run")
 
 
 def test_another_state_than_the_opening_one_is_refused(make_catalog, made):
